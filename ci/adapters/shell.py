@@ -1,0 +1,68 @@
+"""The one door to other programs: takes a list, says what it runs, never a shell line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ci.core.errors import EnvironmentFault
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Completed:
+    """What a program left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+class CommandFailed(EnvironmentFault):
+    """A program ended with another status than 0; carries its last words."""
+
+    def __init__(self, args: Sequence[str], done: Completed) -> None:
+        said = (done.err or done.out).strip().splitlines()
+        super().__init__(f"`{' '.join(args)}` ended with status {done.code}: {said[-1] if said else 'it said nothing'}")
+        self.done = done
+
+
+def run(
+    args: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    capture: bool = True,
+    check: bool = True,
+    loud: bool = False,
+) -> Completed:
+    """Run `args`; `env` is added to the surroundings, `loud` prints the command first.
+
+    With `capture=False` the program writes to stderr, so that stdout stays the command's own.
+    Raises CommandFailed (with `check`), or EnvironmentFault where the program is not installed.
+    """
+    if loud:
+        print(f"$ {' '.join(args)}", file=sys.stderr, flush=True)
+    try:
+        done = subprocess.run(
+            args,
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE if capture else sys.stderr,
+            stderr=subprocess.PIPE if capture else None,
+            text=True,
+            check=False,
+        )
+    except FileNotFoundError as missing:
+        raise EnvironmentFault(f"`{args[0]}` is not installed or not on PATH; install it and run again.") from missing
+    completed = Completed(done.returncode, done.stdout or "", done.stderr or "")
+    if check and completed.code != 0:
+        raise CommandFailed(args, completed)
+    return completed
