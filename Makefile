@@ -1,0 +1,57 @@
+# Two commands matter: `make check` and `make test`. Both make the environment they need.
+
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+# An index of PyTorch's CPU builds, for machines where pip's own index would bring CUDA.
+TORCH_INDEX ?=
+STAMP := $(VENV)/.installed-$(shell cat constraints*.txt pyproject.toml | sha256sum | cut -c1-16)
+NODE_STAMP := node_modules/.installed-$(shell cat package-lock.json | sha256sum | cut -c1-16)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup check test lint lock bench clean
+
+help:  ## say what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: $(STAMP)  ## make the virtual environment, pinned
+
+$(STAMP): constraints.txt constraints-dev.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name it with PYTHON=")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --constraint constraints-dev.txt --editable '.[dev]'
+	rm -f $(VENV)/.installed-*
+	touch $@
+
+check: $(STAMP)  ## data, smoke training, gates and report for every model
+	$(BIN)/trunkline check
+
+test: $(STAMP)  ## every test that this machine can run
+	$(BIN)/pytest
+
+lint: $(STAMP) $(NODE_STAMP)  ## style, types, imports, workflows
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+$(NODE_STAMP): package.json package-lock.json
+	npm ci --silent --no-audit --no-fund
+	touch $@
+
+LOCK := build/lock
+FREEZE := $(LOCK)/bin/python -m pip freeze --exclude-editable --exclude trunkline | sed 's/^\(torch==[^+]*\).*/\1/'
+
+lock:  ## renew both constraints files with the newest versions that fit together
+	rm -rf $(LOCK)
+	$(PYTHON) -m venv $(LOCK)
+	$(LOCK)/bin/python -m pip install --quiet $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
+	$(LOCK)/bin/python -m pip install --quiet --editable .
+	{ head -1 constraints.txt; $(FREEZE); } > $(LOCK)/constraints.txt
+	$(LOCK)/bin/python -m pip install --quiet --constraint $(LOCK)/constraints.txt --editable '.[dev]'
+	{ head -1 constraints-dev.txt; $(FREEZE) | grep -vxFf $(LOCK)/constraints.txt; } > $(LOCK)/constraints-dev.txt
+	mv $(LOCK)/constraints.txt $(LOCK)/constraints-dev.txt .
+
+clean:  ## remove what was made, except DVC's cache and the environment
+	rm -rf artifacts build .trunkline .mypy_cache .ruff_cache .pytest_cache
