@@ -1,0 +1,81 @@
+"""What the stages need of any model, whatever it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol, cast
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    import polars as pl
+    from numpy.typing import NDArray
+
+    from ml.kinds.checks import Check
+    from ml.params import Params
+
+Tick = Callable[[int, float, float | None], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One model in one mode: whose code, which parameters, which seed."""
+
+    model: str
+    params: Params
+    seed: int
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows a model is fitted on and the rows it is judged on."""
+
+    train: pl.DataFrame
+    test: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class LossPoint:
+    """Mean loss after `step` epochs or rounds; step 0 is before any of them."""
+
+    step: int
+    train: float
+    validation: float | None
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model as training leaves it: the bytes that go on, and what was seen on the way."""
+
+    artifact: bytes
+    features: tuple[str, ...]
+    loss: tuple[LossPoint, ...]
+    checks: tuple[Check, ...]
+
+
+class Kind(Protocol):
+    """A kind of model. A module of `ml.kinds` is one by having these functions."""
+
+    def prepare(self, job: Job, source: Path) -> Rows:
+        """Raw data → the rows to fit and to judge on. Raises StageError on data that cannot be used."""
+        ...
+
+    def train(self, job: Job, rows: Rows, tick: Tick) -> Trained:
+        """Fit, export and check; `tick(step, train, validation)` is called after each epoch or round."""
+        ...
+
+    def score(self, artifact: Path, rows: pl.DataFrame) -> NDArray[np.float64]:
+        """The artefact's score of each row, shape [n]. Raises StageError where the two do not fit together."""
+        ...
+
+    def single(self, artifact: Path, rows: pl.DataFrame) -> Callable[[int], object]:
+        """A function that scores row i alone, for timing; everything that can be done before is done."""
+        ...
+
+
+def load(name: str) -> Kind:
+    """The kind called `name`, imported only now: a kind brings heavy libraries."""
+    return cast("Kind", import_module(f"ml.kinds.{name}"))
