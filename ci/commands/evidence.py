@@ -1,0 +1,123 @@
+"""What the stages left in files, gathered for a judgement and held against each other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+from ci.adapters import files, predictions
+from ci.core.errors import ConfigurationError
+from ci.core.evidence import Evidence
+from ci.core.records import (
+    Baseline,
+    Evaluation,
+    Latency,
+    Mode,
+    Problem,
+    Record,
+    Task,
+    Timings,
+    Training,
+    Validation,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from pathlib import Path
+
+R = TypeVar("R", bound=Record)
+STAGES = ("validate", "prepare", "train", "evaluate", "latency")
+
+
+def problem(artifacts: Path) -> Problem | None:
+    """Why a stage stopped, where one did."""
+    return _optional(artifacts / "problem.json", Problem)
+
+
+def seconds(directory: Path) -> dict[str, float]:
+    """What each stage took, where it was written down."""
+    timings = _optional(directory / "timings.json", Timings)
+    return timings.seconds if timings else {}
+
+
+def gather(
+    artifacts: Path,
+    candidate: Path,
+    mode: Mode,
+    task: Task,
+    *,
+    words: Collection[str],
+    days: Collection[str],
+) -> Evidence:
+    """The candidate's records; of a run that stopped, those that it can have written.
+
+    Raises ConfigurationError when a record is missing though nothing stopped, or belongs to another run.
+    """
+    validation = _optional(artifacts / "validation.json", Validation)
+    evidence = Evidence(mode=mode, task=task, validation=validation)
+    stopped = problem(artifacts)
+    if stopped is not None or (validation is not None and not validation.passed):
+        # Records of later stages are left over from an earlier run.
+        reached = STAGES.index(stopped.stage) if stopped and stopped.stage in STAGES else 0
+        if reached < STAGES.index("train"):
+            return evidence
+        return replace(evidence, training=_optional(candidate / "training.json", Training))
+    training = _of_mode(candidate / "training.json", Training, mode)
+    evaluation = _of_mode(candidate / "evaluation.json", Evaluation, mode)
+    _require_one_run(candidate, training, evaluation)
+    return replace(
+        evidence,
+        validation=validation or files.read_record(artifacts / "validation.json", Validation),
+        training=training,
+        evaluation=evaluation,
+        latency=_optional(candidate / "latency.json", Latency),
+        rows=predictions.read(candidate / "predictions.parquet", words=words, days=days),
+    )
+
+
+def beside(evidence: Evidence, baseline: Baseline | None, directory: Path | None) -> Evidence:
+    """The same with what the candidate is compared with; a baseline of the same model is called unchanged."""
+    if baseline is None or directory is None or baseline.status != "compared" or evidence.training is None:
+        return replace(evidence, baseline=baseline)
+    training = _optional(directory / "training.json", Training)
+    theirs = baseline.model_hash or (training.model_hash if training else None)
+    if theirs == evidence.training.model_hash:
+        same = baseline.model_copy(update={"status": "unchanged", "model_hash": theirs})
+        return replace(evidence, baseline=same, baseline_training=training)
+    return replace(
+        evidence,
+        baseline=baseline.model_copy(update={"model_hash": theirs}),
+        baseline_training=training,
+        baseline_rows=predictions.read(directory / "predictions.parquet") if evidence.rows is not None else None,
+    )
+
+
+def _require_one_run(candidate: Path, training: Training, evaluation: Evaluation) -> None:
+    """Refuse records that do not belong together."""
+    if evaluation.model_hash != training.model_hash:
+        raise ConfigurationError(
+            f"{candidate / 'evaluation.json'} is of model {evaluation.model_hash[:12]}, but training.json beside it of "
+            f"{training.model_hash[:12]}; run `trunkline check` to evaluate the model that was trained.",
+            file=candidate / "evaluation.json",
+        )
+    path = candidate / "predictions.parquet"
+    if path.is_file() and files.md5(path) != evaluation.predictions_hash:
+        raise ConfigurationError(
+            f"{path} is not the file that evaluation.json beside it was made of (its hash differs); "
+            "run `trunkline check` to evaluate anew.",
+            file=path,
+        )
+
+
+M = TypeVar("M", Training, Evaluation)
+
+
+def _of_mode(path: Path, kind: type[M], mode: Mode) -> M:
+    record = files.read_record(path, kind)
+    if record.mode != mode:
+        raise ConfigurationError(f"{path} is of mode {record.mode}, expected {mode}; name it with --mode.", file=path)
+    return record
+
+
+def _optional(path: Path, kind: type[R]) -> R | None:
+    return files.read_record(path, kind) if path.is_file() else None

@@ -1,0 +1,165 @@
+"""`trunkline gate`: judge what the stages wrote, write verdict.json and print it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from ci.adapters import files, git
+from ci.core.errors import ConfigurationError, did_you_mean
+from ci.core.params import Root, parse_root, require_files
+from ci.core.records import Baseline, Change, Mode, Verdict, Waiver
+from ci.core.verdict import conclude, exit_code
+
+__all__ = ["configured", "exit_code", "gate_model", "register", "run"]
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from ci.core.gateparams import Gate
+    from ci.core.records import Task
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("model", metavar="MODEL")
+    parser.add_argument("--mode", choices=("smoke", "full"), default="smoke")
+    parser.add_argument("--candidate", type=Path, metavar="DIR", help="where the candidate's records are")
+    parser.add_argument("--baseline", type=Path, metavar="DIR", help="where the baseline's records are")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Judge one model against the baseline at hand, print the table; the exit code is the verdict's."""
+    from ci.commands.candidate import KEY  # noqa: PLC0415 - `check` knows by it a verdict that it wrote itself
+    from ci.commands.table import print_verdicts  # noqa: PLC0415 - rich stays out of `--help`
+
+    root, mode = Path(), args.mode  # relative, so that messages name files as people and annotations do
+    (model,) = configured(root, [args.model])
+    for directory in (args.candidate, args.baseline):
+        if directory is not None and not directory.is_dir():
+            raise ConfigurationError(f"{directory} is not a folder; name one that holds a predictions.parquet.")
+    baseline_dir = args.baseline or root / "artifacts" / model / mode / "baseline"
+    (root / "artifacts" / model / mode / KEY).unlink(missing_ok=True)
+    verdict = gate_model(
+        root,
+        model,
+        mode,
+        candidate=args.candidate,
+        baseline_dir=baseline_dir if baseline_dir.is_dir() else None,
+        baseline=_at_hand(root, model, mode, baseline_dir),
+        commit=git.head(root),
+        base_commit=None,
+        change=Change(),
+        cached=(),
+    )
+    print_verdicts([verdict])
+    return exit_code([verdict])
+
+
+def configured(root: Path, names: Sequence[str]) -> tuple[str, ...]:
+    """The models of params.yaml, or those of them that are named. Raises ConfigurationError."""
+    known = _root_params(root).models
+    for name in names:
+        if name not in known:
+            raise ConfigurationError(f"there is no model '{name}' in params.yaml; {did_you_mean(name, known)}")
+    return tuple(names or known)
+
+
+def gate_model(
+    root: Path,
+    model: str,
+    mode: Mode,
+    *,
+    candidate: Path | None,
+    baseline_dir: Path | None,
+    baseline: Baseline | None,
+    commit: str | None,
+    base_commit: str | None,
+    change: Change,
+    cached: tuple[str, ...],
+) -> Verdict:
+    """Judge a model from its records and write artifacts/<model>/<mode>/verdict.json.
+
+    Where a stage stopped (problem.json), what it and earlier stages wrote is judged, and the verdict fails.
+    Raises ConfigurationError for wrong parameters and waivers, and for records that are missing without a problem.
+    """
+    from ci.commands import evidence  # noqa: PLC0415 - numpy stays out of `--help`
+    from ci.core import curves, gates, waivers  # noqa: PLC0415 - as above
+
+    params = _root_params(root)
+    task, declared = _gates(root, model, params)
+    aside = _waivers(root, model, declared)
+    here = root / "artifacts" / model
+    problem = evidence.problem(here)
+    words, days = gates.columns(declared, mode)
+    seen = evidence.gather(here, candidate or here / mode, mode, task, words=words, days=days)
+    seen = evidence.beside(seen, baseline, baseline_dir)
+    results, metrics = gates.judge(declared, seen, params)
+    waivers.require_slices(aside, results)
+    verdict = conclude(
+        model,
+        seen,
+        waivers.apply(results, aside),
+        metrics,
+        curves=curves.curves(seen),
+        problem=problem,
+        waivers=aside,
+        commit=commit,
+        base_commit=base_commit,
+        change=change,
+        seconds=evidence.seconds(here / mode),
+        cached=cached,
+    )
+    files.write_record(here / mode / "verdict.json", verdict)
+    return verdict
+
+
+def _root_params(root: Path) -> Root:
+    params = parse_root(*files.read_yaml(root / "params.yaml"))
+    folders = (path for path in (root / "ml" / "models").glob("*") if path.is_dir())
+    require_files(params.models, {path.name: {file.name for file in path.iterdir()} for path in folders})
+    return params
+
+
+def _gates(root: Path, model: str, params: Root) -> tuple[Task, tuple[Gate, ...]]:
+    from ci.core.gateparams import parse_model  # noqa: PLC0415 - numpy stays out of `--help`
+
+    path = root / "ml" / "models" / model / "params.yaml"
+    return parse_model(*files.read_yaml(path), params.defaults.gates, file=_shown(path, root))
+
+
+def _waivers(root: Path, model: str, declared: Sequence[Gate]) -> tuple[Waiver, ...]:
+    from ci.core.waivers import parse_waiver  # noqa: PLC0415 - as above
+
+    found = []
+    for path in sorted((root / "ml" / "models" / model / "waivers").glob("*")):
+        if path.suffix == ".yaml":
+            today = datetime.now(UTC).date()
+            shown = _shown(path, root)
+            found.append(parse_waiver(*files.read_yaml(path), file=shown, gates=declared, today=today))
+        elif not path.name.startswith("."):
+            raise ConfigurationError(f"{path} is no waiver: a waiver is a file named *.yaml; rename or move it.")
+    return tuple(found)
+
+
+def _at_hand(root: Path, model: str, mode: Mode, directory: Path) -> Baseline:
+    """The baseline of a folder that a person named or that `trunkline check` left, or why there is none.
+
+    It stands for whichever baseline the gates name.
+    """
+    _, declared = _gates(root, model, _root_params(root))
+    kinds = {gate.baseline for gate in declared if gate.baseline and mode in gate.modes}
+    kind: Literal["merge_base", "champion"] = "champion" if kinds == {"champion"} else "merge_base"
+    shown = _shown(directory, root)
+    if not directory.is_dir():
+        words = f"there is no {shown}; `trunkline check` makes it, --baseline names another"
+        return Baseline(kind=kind, status="missing", reason=words)
+    return Baseline(kind=kind, status="compared", reason=f"the records in {shown}")
+
+
+def _shown(path: Path, root: Path) -> str:
+    """A path as people and annotations know it: from the root of the repository."""
+    return str(path.relative_to(root) if path.is_relative_to(root) else path)

@@ -1,0 +1,87 @@
+"""The root params.yaml, strictly: the list of models, and what holds for all of them."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
+
+from ci.core.errors import ConfigurationError, did_you_mean
+from ci.core.strict import Declared, Place, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from ci.core.strict import Where
+
+NEEDED_FILES = ("params.yaml", "schema.py")
+
+Policy = Literal["warn", "block"]
+Confidence = Annotated[float, Field(gt=0.5, lt=1)]
+Few = Annotated[int, Field(ge=1)]
+
+
+class Defaults(Declared):
+    """`defaults.gates`: what holds for every gate that does not say otherwise."""
+
+    confidence: Confidence
+    resamples: Annotated[int, Field(ge=100, le=100_000)]
+    min_rows: Few
+    on_inconclusive: Policy
+
+
+class Everywhere(Declared):
+    """`defaults`."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    gates: Defaults
+
+
+class Root(Declared):
+    """The root params.yaml."""
+
+    models: Annotated[list[str], Field(min_length=1)]
+    defaults: Everywhere
+
+
+def parse_root(data: Any, line_of: Callable[[Where], int | None], *, file: str = "params.yaml") -> Root:
+    """The root params.yaml. Raises ConfigurationError; a model listed twice is one."""
+    place = Place(file, line_of)
+    root = parse(Root, data, place)
+    for index, model in enumerate(root.models):
+        if model in root.models[:index]:
+            raise place.at("models", index).error(f"model '{model}' is listed twice; keep one.")
+        if not model.isidentifier() or model.lower() != model:
+            raise place.at("models", index).error(
+                f"'{model}' cannot name a model: it names a Python package, so use a-z, 0-9 and _ only."
+            )
+    gates = root.defaults.gates
+    require_tail(gates.confidence, gates.resamples, place.at("defaults", "gates", "resamples"))
+    return root
+
+
+def require_files(models: Sequence[str], present: Mapping[str, Collection[str]], *, folder: str = "ml/models") -> None:
+    """Refuse a listed model whose folder lacks a file; `present` maps each folder to the names of its files."""
+    for model in models:
+        if model not in present:
+            hint = did_you_mean(model, present) if present else "make it."
+            raise ConfigurationError(
+                f"params.yaml lists model '{model}', but there is no folder {folder}/{model}; {hint}",
+                file="params.yaml",
+            )
+        for name in NEEDED_FILES:
+            if name not in present[model]:
+                path = f"{folder}/{model}/{name}"
+                raise ConfigurationError(
+                    f"{path} is missing; write it, or take '{model}' out of params.yaml.", file=path
+                )
+
+
+def require_tail(confidence: float, resamples: int, place: Place) -> None:
+    """Refuse a confidence whose tails hold less than one resample."""
+    needed = math.ceil(2 / (1 - confidence) - 1e-6) - 1
+    if resamples < needed:
+        raise place.error(
+            f"{resamples} resamples cannot give an interval of confidence {confidence:g}; take at least {needed}."
+        )

@@ -1,0 +1,296 @@
+"""`trunkline gate` on real files, without the stages that write them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+
+from ci.adapters import files
+from ci.cli import main
+from ci.commands.gate import configured, gate_model
+from ci.core.errors import ConfigurationError
+from ci.core.records import (
+    Baseline,
+    Change,
+    Mode,
+    Outcome,
+    ParamChange,
+    Problem,
+    Timings,
+    Validation,
+    Verdict,
+    Violation,
+)
+from tests.unit.ci.core import cases
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ROOT = """\
+models: [a]
+defaults:
+  seed: 1
+  gates: {confidence: 0.95, resamples: 200, min_rows: 100, on_inconclusive: warn}
+"""
+MODEL = """\
+kind: tabular
+task: binary
+gates:
+  - {metric: roc_auc, min: 0.7}
+  - {metric: roc_auc, no_worse_than: {baseline: merge_base, margin: 0.05}}
+  - {metric: average_precision, slices: [BAND], min: 0.1}
+"""
+
+
+class Project:
+    """A repository with one model whose stages have run."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.model = root / "ml" / "models" / "a"
+        self.model.mkdir(parents=True)
+        (root / "params.yaml").write_text(ROOT)
+        (self.model / "params.yaml").write_text(MODEL)
+        (self.model / "schema.py").touch()
+        self.artifacts = root / "artifacts" / "a"
+        self.here = self.artifacts / "smoke"
+        self.validation()
+        self.predict(self.here, "new")
+
+    def validation(self, *violations: Violation) -> None:
+        record = Validation(
+            model="a", file="a.parquet", data_hash="d", rows=9, columns=2, passed=not violations, violations=violations
+        )
+        files.write_record(self.artifacts / "validation.json", record)
+
+    def predict(self, directory: Path, model_hash: str, *, lift: float = 2.0, seed: int = 0) -> None:
+        label, _ = cases.scored(600)
+        noise = cases.scored(600, seed=seed, lift=0)[1]
+        directory.mkdir(parents=True, exist_ok=True)
+        path = directory / "predictions.parquet"
+        score = noise**0.5 * (1 + lift * label) / (1 + lift)
+        band = ["low" if row % 2 else "high" for row in range(600)]
+        pl.DataFrame({"row_id": range(600), "label": label, "score": score, "BAND": band}).write_parquet(path)
+        evaluation = cases.evaluation(600, model_hash).model_copy(update={"predictions_hash": files.md5(path)})
+        files.write_record(directory / "evaluation.json", evaluation)
+        files.write_record(directory / "training.json", cases.training(model_hash))
+
+    def problem(self, stage: str, code: int) -> None:
+        record = Problem(model="a", stage=stage, message="no disk left", exit_code=code)
+        files.write_record(self.artifacts / "problem.json", record)
+
+    def waive(self, text: str, name: str = "one.yaml") -> None:
+        (self.model / "waivers").mkdir(exist_ok=True)
+        (self.model / "waivers" / name).write_text(text)
+
+    def judge(self, **given: Any) -> Verdict:
+        mode: Mode = "smoke"
+        usual: dict[str, Any] = {
+            "candidate": None,
+            "baseline_dir": None,
+            "baseline": None,
+            "commit": "c",
+            "base_commit": "b",
+            "change": Change(),
+            "cached": (),
+        }
+        return gate_model(self.root, "a", mode, **(usual | given))
+
+    def written(self) -> Verdict:
+        return files.read_record(self.here / "verdict.json", Verdict)
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.chdir(tmp_path)
+    return Project(tmp_path)
+
+
+def test_a_pass_is_printed_and_written(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    project.predict(project.here / "baseline", "old", seed=1)
+    assert main(["gate", "a"]) == 0
+    out = capsys.readouterr().out
+    verdict = project.written()
+    assert verdict.verdict is Outcome.PASS
+    assert verdict.summary in out
+    for gate in verdict.gates:
+        assert gate.reason.split()[0] in out
+    assert "average_precision[BAND=high].min" in out
+    assert verdict.baseline is not None
+    assert (verdict.baseline.status, verdict.baseline.model_hash) == ("compared", "old")
+
+
+def test_a_fail_refuses_with_the_failing_gate_first(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    project.predict(project.here, "new", lift=0.1)
+    assert main(["gate", "a", "--mode", "smoke"]) == 3
+    verdict = project.written()
+    assert verdict.gates[0].gate == "roc_auc.min"
+    assert verdict.gates[0].verdict is Outcome.FAIL
+    assert "a fails 1 of 5 gates: roc_auc.min." in capsys.readouterr().out.replace("\n", " ")
+
+
+def test_inconclusive_passes_or_blocks_by_policy(project: Project) -> None:
+    assert main(["gate", "a"]) == 0
+    verdict = project.written()
+    assert verdict.verdict is Outcome.INCONCLUSIVE
+    assert "there is no artifacts/a/smoke/baseline" in verdict.gates[0].reason
+    (project.root / "params.yaml").write_text(ROOT.replace("warn", "block"))
+    assert main(["gate", "a"]) == 4
+
+
+def test_folders_can_be_named(project: Project) -> None:
+    for name, seed in (("one", 1), ("two", 2)):
+        project.predict(project.root / name, name, seed=seed)
+    assert main(["gate", "a", "--candidate", "one", "--baseline", "two"]) == 0
+    verdict = project.written()
+    assert verdict.candidate_hash == "one"
+    assert verdict.baseline is not None
+    assert verdict.baseline.model_hash == "two"
+    assert verdict.baseline.reason == "the records in two"
+
+
+def test_the_record_carries_what_it_was_told(project: Project) -> None:
+    timings = Timings(model="a", mode="smoke", seconds={"train": 2.5})
+    files.write_record(project.here / "timings.json", timings)
+    change = Change(params=(ParamChange(key="x", before=1, after=2),))
+    verdict = project.judge(change=change, cached=("train",))
+    assert (verdict.commit, verdict.base_commit, verdict.change, verdict.cached) == ("c", "b", change, ("train",))
+    assert verdict.seconds == {"train": 2.5}
+    assert verdict == project.written()
+    assert {curve.name for curve in verdict.curves} == {"precision_recall", "calibration", "loss"}
+
+
+def test_a_baseline_of_the_same_bytes_is_called_unchanged(project: Project) -> None:
+    project.predict(project.here / "baseline", "new")
+    baseline = Baseline(kind="merge_base", status="compared", reason="the merge base")
+    verdict = project.judge(baseline=baseline, baseline_dir=project.here / "baseline")
+    assert verdict.verdict is Outcome.PASS
+    assert verdict.baseline is not None
+    assert (verdict.baseline.status, verdict.baseline.model_hash) == ("unchanged", "new")
+
+
+@pytest.mark.parametrize(("stage", "code", "gates"), [("validate", 1, 2), ("train", 2, 2), ("evaluate", 2, 2)])
+def test_a_stage_that_stopped_fails_the_model_with_its_code(
+    project: Project, stage: str, code: int, gates: int
+) -> None:
+    project.problem(stage, code)
+    assert main(["gate", "a"]) == code
+    verdict = project.written()
+    assert verdict.summary == f"a fails: stage {stage} stopped: no disk left"
+    assert [gate.gate for gate in verdict.gates] == ["problem", "schema"]
+    # What lies there from an earlier run is not taken for this one's.
+    assert verdict.candidate_hash == (None if stage == "validate" else "new")
+    assert verdict.metrics == ()
+
+
+def test_a_stage_that_stopped_before_anything_was_written(project: Project) -> None:
+    for path in [*project.here.iterdir(), project.artifacts / "validation.json"]:
+        path.unlink()
+    project.problem("validate", 1)
+    assert main(["gate", "a"]) == 1
+    assert project.written().task == "binary"
+
+
+def test_a_broken_schema_is_refused_with_its_violations(project: Project) -> None:
+    broken = Violation(column="X", check="ge", count=3, message="3 values of X are below 0")
+    project.validation(broken)
+    for code in (3, None):
+        if code:
+            project.problem("validate", code)
+        else:
+            (project.artifacts / "problem.json").unlink()
+        assert main(["gate", "a"]) == 3
+        verdict = project.written()
+        assert verdict.violations == (broken,)
+        assert [(gate.gate, gate.verdict) for gate in verdict.gates] == [("schema", Outcome.FAIL)]
+
+
+def test_waivers_are_read_and_shown(project: Project) -> None:
+    project.predict(project.here, "new", lift=0.1)
+    project.waive("gate: roc_auc.min\nreason: a new market\nwho: Ada\nexpires: 2999-12-31\n")
+    assert main(["gate", "a"]) == 0
+    (waived,) = [gate for gate in project.written().gates if gate.waived_by]
+    assert (waived.gate, waived.waived_by) == ("roc_auc.min", "Ada")
+    assert project.written().waivers[0].file == "ml/models/a/waivers/one.yaml"
+    project.waive("gate: roc_auc.min\nreason: a new market\nwho: Ada\nexpires: 2020-12-31\n")
+    assert main(["gate", "a"]) == 3
+    assert [gate.gate for gate in project.written().gates if gate.verdict is Outcome.FAIL] == ["roc_auc.min", "waiver"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("w.yaml", "gate: roc_acu.min\nreason: r\nwho: Ada\nexpires: 2999-12-31\n", "w.yaml:1: there is no gate"),
+        ("w.yaml", "gate: roc_auc.min\nresaon: r\n", "w.yaml:2: unknown key 'resaon'"),
+        (
+            "w.yaml",
+            "gate: average_precision[BAND=hihg].min\nreason: r\nwho: Ada\nexpires: 2999-12-31\n",
+            "did you mean 'average_precision[BAND=high].min'?",
+        ),
+        ("w.yml", "", "rename or move it"),
+    ],
+)
+def test_a_wrong_waiver_is_a_mistake(
+    project: Project, capsys: pytest.CaptureFixture[str], name: str, text: str, words: str
+) -> None:
+    project.waive(text, name)
+    assert main(["gate", "a"]) == 1
+    assert words in capsys.readouterr().err
+
+
+def test_usage_and_configuration_are_answered_in_one_sentence(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(*args: str) -> str:
+        assert main(["gate", *args]) == 1
+        err = capsys.readouterr().err
+        assert err.count("\n") == 1
+        return err
+
+    assert "there is no model 'b' in params.yaml; known are: a" in fails("b")
+    assert "none is not a folder" in fails("a", "--baseline", "none")
+    (project.model / "params.yaml").write_text(MODEL.replace("roc_auc", "roc_acu", 1))
+    assert "ml/models/a/params.yaml:4: unknown metric 'roc_acu'; did you mean 'roc_auc'?" in fails("a")
+    (project.model / "schema.py").unlink()
+    assert "ml/models/a/schema.py is missing" in fails("a")
+
+
+@pytest.mark.parametrize("name", ["training.json", "evaluation.json", "predictions.parquet"])
+def test_a_record_missing_without_a_reason_is_a_mistake(
+    project: Project, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    (project.here / name).unlink()
+    assert main(["gate", "a"]) == 1
+    assert f"artifacts/a/smoke/{name} is missing; run `trunkline check`" in capsys.readouterr().err
+    assert not (project.here / "verdict.json").exists()
+
+
+def test_records_of_different_runs_are_not_judged_together(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files.write_record(project.here / "training.json", cases.training("newer"))
+    assert main(["gate", "a"]) == 1
+    assert "evaluation.json is of model new, but training.json beside it of newer" in capsys.readouterr().err
+    project.predict(project.here, "new")
+    pl.read_parquet(project.here / "predictions.parquet").head(300).write_parquet(project.here / "predictions.parquet")
+    assert main(["gate", "a"]) == 1
+    assert "its hash differs" in capsys.readouterr().err
+
+
+def test_configured_models(project: Project) -> None:
+    assert configured(project.root, []) == configured(project.root, ["a"]) == ("a",)
+    with pytest.raises(ConfigurationError):
+        configured(project.root, ["A"])
+
+
+def test_gating_needs_no_training_library(project: Project) -> None:
+    code = (
+        "import sys; from ci.cli import main; code = main(['gate', 'a']);"
+        "heavy = {'torch', 'sklearn', 'pandera', 'pandas', 'onnxruntime', 'mlflow', 'dvc'} & set(sys.modules);"
+        "assert not heavy, heavy; sys.exit(code)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
