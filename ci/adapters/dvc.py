@@ -14,7 +14,7 @@ from ci.adapters import shell
 from ci.core.errors import ConfigurationError, EnvironmentFault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from ci.core.records import Mode
 
@@ -42,7 +42,7 @@ def pinned_in(pin: str, text: str) -> dict[str, str]:
     try:
         outs = yaml.safe_load(text)["outs"]
         folder = Path(pin).parent
-        return {(folder / out["path"]).as_posix(): str(out["md5"]) for out in outs}
+        return {(folder / out["path"]).as_posix(): str(out["md5"]) for out in outs if "md5" in out}
     except (yaml.YAMLError, KeyError, TypeError) as wrong:
         raise ConfigurationError(
             f"{pin} is not a DVC file that pins data: restore it with `git checkout {pin}`.", file=pin
@@ -75,22 +75,33 @@ def out_hash(entries: dict[str, Any], stage: str, name: str) -> str | None:
     return next((str(out["md5"]) for out in outs if Path(out["path"]).name == name), None)
 
 
-def stale(root: Path, targets: Iterable[str] = ()) -> dict[str, Any]:
-    """The stages and pins that are not up to date, with DVC's reasons; empty when all are."""
-    done = _run(root, ["status", "--json", *targets], check=False)
+def stale(root: Path) -> dict[str, Any]:
+    """The stages and pins that are not up to date, with DVC's reasons; empty when all are.
+
+    All of them: naming some takes DVC longer than asking for all.
+    """
+    done = _run(root, ["status", "--json"], check=False)
     if done.code != 0:
         raise ConfigurationError(f"DVC cannot read the pipeline: {_last_error(done.err)}", file=_named(done.err))
     return dict(json.loads(done.out or "{}"))
 
 
-def repro(root: Path, targets: Sequence[str]) -> bool:
-    """Bring `targets` up to date; a model that fails does not stop the others. False when something failed."""
-    return _run(root, ["repro", "--keep-going", *targets], capture=False, check=False, loud=True).code == 0
+def repro(root: Path, stages: Sequence[str]) -> bool:
+    """Bring the stages of one model up to date, in this order, up to the first that fails. False when one did.
+
+    They are named one by one: what else data.dvc pins is none of this model's business.
+    """
+    return _run(root, ["repro", "--single-item", *stages], capture=False, check=False, loud=True).code == 0
 
 
 def fetch(root: Path, targets: Sequence[str]) -> bool:
     """Put pinned data in place from the cache or the remote. False when neither has it."""
     return _run(root, ["pull", "--quiet", *targets], check=False).code == 0
+
+
+def commit(root: Path, pin: str) -> None:
+    """Put what lies where `pin` says into the cache, and its hash into `pin`."""
+    _run(root, ["commit", "--quiet", "--force", pin])
 
 
 def share_cache(root: Path, worktree: Path) -> None:

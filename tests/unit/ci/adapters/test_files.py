@@ -21,13 +21,13 @@ RECORD = Latency(model="fraud", mode="smoke", model_hash="0" * 32, runs=10, p50_
 def test_a_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
     files.write_record(tmp_path / "deep" / "latency.json", RECORD)
     assert files.read_record(tmp_path / "deep" / "latency.json", Latency) == RECORD
-    assert os.listdir(tmp_path / "deep") == ["latency.json"]
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["latency.json"]
 
 
 def test_a_record_cut_in_the_middle_is_named(tmp_path: Path) -> None:
     path = tmp_path / "latency.json"
     path.write_text(RECORD.model_dump_json()[:40])
-    with pytest.raises(ConfigurationError, match="latency.json is not a whole Latency record"):
+    with pytest.raises(ConfigurationError, match=r"latency\.json is not a whole Latency record"):
         files.read_record(path, Latency)
 
 
@@ -57,7 +57,7 @@ def test_a_full_disk_leaves_the_old_record_whole_and_no_part_behind(
         files.write_record(path, RECORD.model_copy(update={"runs": 11}))
     assert fault.value.exit_code == 2
     assert files.read_record(path, Latency) == RECORD
-    assert os.listdir(tmp_path) == ["latency.json"]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_yaml_knows_the_line_of_a_key(tmp_path: Path) -> None:

@@ -1,0 +1,79 @@
+"""The transport to GitHub: sends what `protocol` makes, waits and raises as it decides."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+from ci.adapters.github import Broken, protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+TIMEOUT = (5.0, 30.0)  # seconds to connect, and between two bytes of an answer
+
+
+class Client:
+    """A session with GitHub's API. `sleep` and `now` are in seconds."""
+
+    def __init__(
+        self,
+        token: str | None,
+        api: str = "https://api.github.com",
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._token = protocol.checked_token(token)
+        self._api = protocol.checked_api(api)
+        self._now = now
+        self._session = requests.Session()
+        self._session.auth = lambda prepared: prepared  # else a ~/.netrc would replace the token
+        self.sleep = sleep
+
+    def send(self, method: str, path: str, *, body: object = None) -> Any:
+        """Do one thing and return the decoded answer. Raises GitHubError."""
+        return self._ask(protocol.request(method, self._api + path, token=self._token, body=body)).data
+
+    def every(self, path: str, params: Mapping[str, str | int] | None = None) -> list[Any]:
+        """The items of a list, from all of its pages. Raises GitHubError."""
+        items: list[Any] = []
+        query = {"per_page": 100, **(params or {})}
+        asked = protocol.request("GET", self._api + path, token=self._token, params=query)
+        seen: set[str] = set()
+        while True:
+            seen.add(asked.url)
+            page = self._ask(asked)
+            if not isinstance(page.data, list) or page.next_page in seen:
+                raise Broken(f"GitHub answered {asked} with something that is not a page of a list; run again later.")
+            items += page.data
+            if page.next_page is None:
+                return items
+            asked = protocol.request("GET", page.next_page, token=self._token)
+
+    def _ask(self, asked: protocol.Request) -> protocol.Done:
+        tried = protocol.Tried()
+        while True:
+            match self._answer(asked, tried):
+                case protocol.Done() as done:
+                    return done
+                case protocol.Fail(error):
+                    raise error
+                case protocol.Wait(seconds, reason):
+                    print(f"{reason}; trying again in {seconds:.0f} s", file=sys.stderr)
+                    self.sleep(seconds)
+                    tried = protocol.Tried(tried.times + 1, tried.waited + seconds)
+
+    def _answer(self, asked: protocol.Request, tried: protocol.Tried) -> protocol.Done | protocol.Wait | protocol.Fail:
+        try:
+            # A redirect would turn a POST into a GET, or carry the request to another host.
+            answer = self._session.request(
+                asked.method, asked.url, headers=asked.headers, data=asked.body, timeout=TIMEOUT, allow_redirects=False
+            )
+        except requests.RequestException as fault:
+            return protocol.lost(asked, type(fault).__name__, tried=tried)
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+        return protocol.decide(asked, answer.status_code, headers, answer.content, tried=tried, now=self._now())

@@ -1,0 +1,121 @@
+"""One comment per marker on a pull request: found by marker and author, updated in place, never twice."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from ci.adapters.github import Broken, NotFound, protocol
+
+if TYPE_CHECKING:
+    from ci.adapters.github.client import Client
+
+BOT = "github-actions[bot]"  # who the workflow token writes as; it may not ask GET /user
+ROUNDS = 5
+
+Action = Literal["created", "updated", "unchanged", "absent"]
+
+
+@dataclass(frozen=True)
+class Comment:
+    """An issue comment, as much of it as matters here."""
+
+    id: int
+    author: str
+    body: str
+    url: str
+
+    @classmethod
+    def of(cls, data: Any) -> Comment:
+        """Read GitHub's JSON. A deleted account leaves a comment without a user."""
+        author = (data.get("user") or {}).get("login", "")
+        return cls(data["id"], author, data.get("body") or "", data.get("html_url", ""))
+
+
+@dataclass(frozen=True)
+class Thread:
+    """The comments of one pull request; `author` is the login that ours are written as."""
+
+    client: Client
+    repo: str
+    number: int
+    author: str = BOT
+
+    def own(self, author: str | None = None) -> list[Comment]:
+        """Our comments, oldest first, from all pages."""
+        path = f"/repos/{self.repo}/issues/{self.number}/comments"
+        login = (author or self.author).casefold()
+        comments = [Comment.of(data) for data in self.client.every(path)]
+        return sorted((one for one in comments if one.author.casefold() == login), key=lambda one: one.id)
+
+    def upsert(self, marker: str, body: str, *, create: bool = True) -> Action:
+        """Make `body`, which begins with `marker`, the one comment of ours with that marker.
+
+        Without `create`, only a comment that is there already is changed. The oldest of several is kept, which all
+        who post at once agree on, and the younger are deleted. Raises GitHubError.
+        """
+        text = body if body.startswith(marker) else f"{marker}\n{body}"
+        failure: _Unsure | _Gone | None = None
+        for times in range(ROUNDS):
+            if times:
+                self.client.sleep(protocol.backoff(times - 1))
+            try:
+                return self._settle(marker, text, create=create)
+            except (_Unsure, _Gone) as fault:  # look before posting again; start over
+                failure = fault
+        raise failure or AssertionError
+
+    def _settle(self, marker: str, text: str, *, create: bool) -> Action:
+        ours = [one for one in self.own() if one.body.startswith(marker)]
+        made = None
+        if not ours:
+            if not create:
+                return "absent"
+            made = self._post(text)
+            if made.author.casefold() != self.author.casefold():
+                print(f"This token writes as '{made.author}'; set TRUNKLINE_BOT to that.", file=sys.stderr)
+            # Another job may have posted since; the list may lag behind our own post.
+            seen = {one.id: one for one in self.own(made.author) if one.body.startswith(marker)}
+            ours = sorted({made.id: made, **seen}.values(), key=lambda one: one.id)
+        kept, *younger = ours
+        changed = not _same(kept.body, text)
+        if changed:
+            self._patch(kept, text)
+        for one in younger:
+            self._delete(one)
+        if kept == made:
+            return "created"
+        return "updated" if changed or younger else "unchanged"
+
+    def _post(self, text: str) -> Comment:
+        path = f"/repos/{self.repo}/issues/{self.number}/comments"
+        try:
+            return Comment.of(self.client.send("POST", path, body={"body": text}))
+        except Broken as fault:
+            raise _Unsure(fault.message) from fault
+
+    def _patch(self, comment: Comment, text: str) -> None:
+        try:
+            self.client.send("PATCH", f"/repos/{self.repo}/issues/comments/{comment.id}", body={"body": text})
+        except NotFound as fault:
+            raise _Gone(fault.message) from fault
+
+    def _delete(self, comment: Comment) -> None:
+        try:
+            self.client.send("DELETE", f"/repos/{self.repo}/issues/comments/{comment.id}")
+        except NotFound:
+            print(f"comment {comment.id} was deleted already", file=sys.stderr)
+
+
+class _Unsure(Broken):
+    """A POST without an answer: the comment may be there all the same."""
+
+
+class _Gone(NotFound):
+    """A comment we had just seen was deleted before we wrote to it."""
+
+
+def _same(left: str, right: str) -> bool:
+    """Whether GitHub, which may store other line ends and blanks at the end, would show both alike."""
+    return left.replace("\r\n", "\n").strip() == right.replace("\r\n", "\n").strip()

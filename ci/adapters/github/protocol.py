@@ -1,0 +1,242 @@
+"""GitHub's REST protocol without input or output: what to send, and what an answer means.
+
+The shape is gidgethub's `sansio`: a transport sends a `Request` and hands every answer to `decide`, or to `lost`
+when none came, and does what it is told: `Done`, `Wait` and send again, or `Fail`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode, urlsplit
+
+from ci.adapters.github import (
+    Broken,
+    Forbidden,
+    GitHubError,
+    Invalid,
+    NotFound,
+    RateLimited,
+    TokenMissing,
+    TokenRefused,
+    Unreachable,
+)
+from ci.core.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TRIES = 5
+MAX_WAIT = 300.0  # seconds, over all tries of one request
+REPEATABLE = frozenset({"GET", "PATCH", "DELETE"})  # done twice is done once; a POST is not
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to send. The headers hold the token and stay out of `repr`."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes | None = field(default=None, repr=False)
+
+    def __str__(self) -> str:
+        return f"{self.method} {urlsplit(self.url).path}"
+
+
+@dataclass(frozen=True)
+class Tried:
+    """How often a request was sent before this time, and how many seconds were waited in all."""
+
+    times: int = 0
+    waited: float = 0.0
+
+
+@dataclass(frozen=True)
+class Done:
+    """The decoded answer, and where the next page of it is."""
+
+    data: Any
+    next_page: str | None = None
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Send the same request again after `seconds`."""
+
+    seconds: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class Fail:
+    """It will not be done; the transport raises `error`."""
+
+    error: GitHubError
+
+
+def checked_token(token: str | None) -> str:
+    """The token, fit for a header. Raises TokenMissing in words that do not hold it."""
+    text = (token or "").strip()
+    if not text:
+        raise TokenMissing(
+            "There is no GitHub token: GITHUB_TOKEN is not set; "
+            "pass `${{ github.token }}` in a workflow, or export a token that may write pull requests."
+        )
+    if not re.fullmatch(r"[\x21-\x7e]+", text):
+        raise TokenMissing("GITHUB_TOKEN holds blanks or characters no token has; set it to the token alone.")
+    return text
+
+
+def checked_api(url: str) -> str:
+    """The API's address without a trailing slash. Raises ConfigurationError for one a token must not be sent to."""
+    parts = urlsplit(url)
+    safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
+    if not safe or not parts.hostname or "@" in parts.netloc:
+        raise ConfigurationError(
+            "GITHUB_API_URL is not the https address of an API without credentials in it; "
+            "unset it for github.com, or set it to `https://HOST/api/v3`."
+        )
+    return url.rstrip("/")
+
+
+def request(
+    method: str, url: str, *, token: str, params: Mapping[str, str | int] | None = None, body: object = None
+) -> Request:
+    """A request to an absolute `url`, with `params` as its query and `body` as JSON."""
+    headers = {
+        "accept": "application/vnd.github+json",
+        "authorization": f"Bearer {token}",
+        "user-agent": "trunkline",
+        "x-github-api-version": "2022-11-28",
+    }
+    content = None
+    if body is not None:
+        headers["content-type"] = "application/json"
+        content = json.dumps(body).encode()
+    return Request(method, f"{url}?{urlencode(params)}" if params else url, headers, content)
+
+
+def decide(
+    asked: Request, status: int, headers: Mapping[str, str], body: bytes, *, tried: Tried, now: float
+) -> Done | Wait | Fail:
+    """What an answer means. `headers` have lower-case names, `now` is in seconds since the epoch."""
+    if status in {200, 201, 202, 204}:
+        return _done(asked, headers, body)
+    said = _said(body)
+    if status == 429 or (status == 403 and _limited(headers, said)):
+        seconds = _until_allowed(headers, tried, now)
+        return _wait(seconds, f"GitHub's rate limit is reached ({status})", tried, now)
+    if status >= 500:
+        return _again(asked, Broken(f"GitHub answered {status} to {asked}"), tried)
+    return Fail(_refusal(asked, status, headers, said))
+
+
+def lost(asked: Request, why: str, *, tried: Tried) -> Wait | Fail:
+    """What it means that no answer came; `why` is a few words on how it was lost."""
+    host = urlsplit(asked.url).hostname
+    return _again(asked, Unreachable(f"No answer came from {host} to {asked} ({why})"), tried)
+
+
+def backoff(times: int) -> float:
+    """Seconds to wait after `times` earlier tries: 1, 2, 4, 8."""
+    return float(2**times)
+
+
+def _done(asked: Request, headers: Mapping[str, str], body: bytes) -> Done | Fail:
+    try:
+        data = json.loads(body) if body else None
+    except ValueError:
+        host = urlsplit(asked.url).hostname
+        return Fail(Broken(f"{host} answered {asked} with something that is not JSON; check that it is GitHub's API."))
+    following = _next_page(headers.get("link", ""))
+    if following is not None and urlsplit(following)[:2] != urlsplit(asked.url)[:2]:
+        return Fail(
+            Broken(f"The next page of {asked} is said to be on another host, where the token will not be sent.")
+        )
+    return Done(data, following)
+
+
+def _next_page(link: str) -> str | None:
+    for url, parameters in re.findall(r'<([^>]*)>((?:\s*;\s*[\w-]+="[^"]*")*)', link):
+        if re.search(r';\s*rel="(?:[^"]*\s)?next(?:\s[^"]*)?"', parameters):
+            return str(url)
+    return None
+
+
+def _said(body: bytes) -> str:
+    """GitHub's own words in an error, on one line and short."""
+    try:
+        data = json.loads(body)
+        words = [str(data["message"]), *(_field_error(error) for error in data.get("errors") or ())]
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return ""
+    return " ".join(": ".join(words).split())[:300]
+
+
+def _field_error(error: object) -> str:
+    if not isinstance(error, dict):
+        return str(error)
+    return str(error.get("message") or f"{error.get('field')} {error.get('code')}")
+
+
+def _limited(headers: Mapping[str, str], said: str) -> bool:
+    used_up = headers.get("x-ratelimit-remaining") == "0"
+    return used_up or "retry-after" in headers or "rate limit" in said.lower()
+
+
+def _until_allowed(headers: Mapping[str, str], tried: Tried, now: float) -> float:
+    """Seconds, as GitHub's `rate-limits-for-the-rest-api` asks: retry-after, the reset, or a growing minute."""
+    if headers.get("retry-after", "").isdecimal():
+        return float(headers["retry-after"])
+    if headers.get("x-ratelimit-remaining") == "0" and headers.get("x-ratelimit-reset", "").isdecimal():
+        return max(float(headers["x-ratelimit-reset"]) - now, 0.0) + 1.0
+    return 60.0 * backoff(tried.times)
+
+
+def _wait(seconds: float, reason: str, tried: Tried, now: float) -> Wait | Fail:
+    if tried.waited + seconds <= MAX_WAIT and tried.times < TRIES:
+        return Wait(seconds, reason)
+    until = datetime.fromtimestamp(now + seconds, UTC)
+    return Fail(
+        RateLimited(
+            f"{reason} until {until:%Y-%m-%d %H:%M} UTC, and this command has waited {tried.waited:.0f} s "
+            f"of at most {MAX_WAIT:.0f} s; run it again after that."
+        )
+    )
+
+
+def _again(asked: Request, error: Broken, tried: Tried) -> Wait | Fail:
+    if asked.method not in REPEATABLE:
+        return Fail(type(error)(f"{error.message}, which may have done it all the same; look, or run again later."))
+    seconds = backoff(tried.times)
+    if tried.times + 1 >= TRIES or tried.waited + seconds > MAX_WAIT:
+        tries = f"{tried.times + 1} tries failed"
+        return Fail(type(error)(f"{error.message}; {tries}; check the network and GitHub's status, and run again."))
+    return Wait(seconds, error.message)
+
+
+def _refusal(asked: Request, status: int, headers: Mapping[str, str], said: str) -> GitHubError:
+    quoted = f" (“{said}”)" if said else ""
+    if status == 401:
+        return TokenRefused(
+            f"GitHub refused the token in GITHUB_TOKEN{quoted}: it is wrong, revoked or expired; set a valid one."
+        )
+    if status == 403:
+        needs = headers.get("x-accepted-github-permissions", "pull_requests=write")
+        return Forbidden(
+            f"GitHub does not let this token do {asked}{quoted}: it needs `{needs}`; grant that under `permissions:` "
+            "(the token of a fork's pull request is always read-only: use workflow_run)."
+        )
+    if status in {404, 410}:
+        return NotFound(
+            f"GitHub has nothing at {asked}{quoted}, or the token may not see it; "
+            "check the repository, the number and the token's access."
+        )
+    if 300 <= status < 400:
+        return Invalid(f"GitHub says that {asked} has moved ({status}); use the repository's new name.")
+    return Invalid(f"GitHub does not accept {asked}{quoted}, status {status}; check what was asked for.")

@@ -1,0 +1,95 @@
+"""The door to Jinja2: verdicts set as Markdown and as one HTML page, every value escaped unless said otherwise."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from ci.core import markdown, report
+from ci.core.report_rows import PAGE
+from ci.core.show import count
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ci.core.records import Verdict
+
+WHOLE = "artifacts/report.html"
+BLOCKS = (  # of report.md.j2, in the order shown and with the title that a cut is told by
+    ("verdict", "verdict"),
+    ("change", "what changed"),
+    ("blockers", "failing gates"),
+    ("violations", "schema violations"),
+    ("metrics", "metrics"),
+    ("waivers", "waivers"),
+    ("gates", "all gates"),
+    ("slices", "slices"),
+    ("checks", "smoke checks"),
+    ("plots", "plots"),
+    ("timings", "timings"),
+    ("lineage", "lineage and how to reproduce"),
+)
+
+
+@cache
+def markdown_environment() -> Environment:
+    """Templates of Markdown: every value passes `markdown.escape`; the filter `code` sets it as code instead."""
+    environment = Environment(  # noqa: S701 - `finalize` escapes for Markdown, where autoescape knows HTML alone
+        loader=PackageLoader("ci"),
+        undefined=StrictUndefined,
+        finalize=markdown.escape,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"code": markdown.code, "count": count, "verbatim": markdown.Safe}
+    return environment
+
+
+@cache
+def html_environment() -> Environment:
+    """Templates of HTML: every value is escaped."""
+    environment = Environment(
+        loader=PackageLoader("ci"), undefined=StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"count": count}
+    return environment
+
+
+def render_markdown(verdicts: Sequence[Verdict], *, marker: str | None = None, limit: int | None = None) -> str:
+    """The report as GitHub shows it, with `marker` as its first line, at most `limit` characters (a comment's).
+
+    Each model's first screen outlives any model's longer parts when not all fit.
+    """
+    template = markdown_environment().get_template("report.md.j2")
+    view = report.view(verdicts)
+
+    def block(name: str, model: report.ModelView | None) -> str:
+        context = template.new_context({"report": view, "model": model})
+        return "".join(template.blocks[name](context))
+
+    sections = [markdown.Section("summary", block("summary", None), 0)] if len(view.models) != 1 else []
+    for model in view.models:
+        for rank, (name, title) in enumerate(BLOCKS):
+            alone = len(view.models) == 1
+            full_title = title if alone else f"{model.title}: {title}"
+            sections.append(markdown.Section(full_title, block(name, model), 0 if alone and rank == 0 else rank + 1))
+    most = markdown.COMMENT_LIMIT - markdown.ROOM if limit is None else limit
+    head = f"{marker}\n" if marker else ""
+    return head + markdown.fit(sections, whole=WHOLE, limit=most - markdown.length(head))
+
+
+def render_html(verdicts: Sequence[Verdict], charts: Mapping[str, Mapping[str, str]]) -> str:
+    """The report as one page that needs nothing else; `charts` holds `data:` URIs by model and by title."""
+    return (
+        html_environment()
+        .get_template("report.html.j2")
+        .render(report=report.view(verdicts, PAGE), charts=charts, style=_style())
+    )
+
+
+def _style() -> str:
+    loader = html_environment().loader
+    assert isinstance(loader, PackageLoader)  # noqa: S101 - made so above
+    return loader.get_source(html_environment(), "report.css")[0]

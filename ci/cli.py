@@ -1,0 +1,85 @@
+"""The command line: finds the command, runs it, and turns failures into one sentence and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, NoReturn
+
+from ci.core.errors import TrunklineError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMANDS = {
+    "check": "validate, train in smoke mode, judge and report",
+    "plan": "say which models this change touches, and why",
+    "data": "fetch the pinned data, or remake it where nothing can be fetched",
+    "gate": "judge a model from what its stages wrote",
+    "report": "write the reports of verdicts that are there already",
+    "verdict": "sum up the verdicts of all planned models",
+    "comment": "post the reports on the pull request, one comment per model",
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with the exit code that this project gives to wrong usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print usage and one sentence, and exit with 1."""
+        self.print_usage(sys.stderr)
+        self.exit(1, f"{self.prog}: {message}\n")
+
+
+def parser(chosen: str | None) -> argparse.ArgumentParser:
+    """The whole command line; only the command that was chosen is imported, and adds its arguments."""
+    top = Parser(
+        prog="trunkline",
+        description="GitOps CI/CD for machine learning, kept in the repository of the models it ships.",
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, words in COMMANDS.items():
+        command = commands.add_parser(name, help=words, description=f"{words[0].upper()}{words[1:]}.")
+        if name == chosen:
+            import_module(f"ci.commands.{name}").register(command)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0 pass, 1 usage, 2 environment, 3 refused, 4 inconclusive."""
+    words = sys.argv[1:] if argv is None else list(argv)
+    arguments = parser(next((word for word in words if not word.startswith("-")), None)).parse_args(words)
+    try:
+        code: int = arguments.run(arguments)
+    except TrunklineError as failure:
+        print(f"trunkline: {failure.message}", file=sys.stderr)
+        annotate(failure)
+        return failure.exit_code
+    except KeyboardInterrupt:
+        print("trunkline: stopped; run the same command again to go on.", file=sys.stderr)
+        return 130
+    return code
+
+
+def annotate(failure: TrunklineError) -> None:
+    """Point GitHub at the file and line of a failure, when a workflow runs this."""
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        print(annotation(failure.message, failure.file, failure.line))
+
+
+def annotation(message: str, file: str | None, line: int | None) -> str:
+    """A workflow command with its values escaped as GitHub's toolkit does it."""
+    body = message.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    places = {"file": file, "line": None if line is None else str(line)}
+    properties = ",".join(
+        f"{key}={value.replace('%', '%25').replace(',', '%2C').replace(':', '%3A').replace(chr(10), '%0A')}"
+        for key, value in places.items()
+        if value is not None
+    )
+    return f"::error {properties}::{body}" if properties else f"::error::{body}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

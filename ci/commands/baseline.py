@@ -1,0 +1,135 @@
+"""What a candidate is compared with: the same stages at the merge base, on the candidate's evaluation rows.
+
+The merge base is run in a worktree that shares DVC's cache, so that nothing that was ever computed is computed
+again; where the data changed, the baseline's model is scored on the new rows by the baseline's own code.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Self
+
+from ci.adapters import dvc, files, git, shell
+from ci.commands import data
+from ci.core.errors import ConfigurationError
+from ci.core.records import Baseline, Evaluation, Mode, Problem, Validation
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+RECORDS = ("predictions.parquet", "evaluation.json", "training.json")
+
+
+@dataclass
+class MergeBase:
+    """The merge base of a change; its worktree is made when a model first needs it and removed at the end."""
+
+    root: Path
+    mode: Mode
+    commit: str | None
+    _tree: Path | None = field(default=None, init=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._tree is not None:
+            git.remove_worktree(self.root, self._tree)
+
+    def of(self, model: str) -> tuple[Baseline, int | None]:
+        """The baseline of one model and its number of raw rows.
+
+        A baseline that was compared has its records under artifacts/<model>/<mode>/baseline.
+        """
+        if self.commit is None:
+            words = (
+                "this clone is shallow and the merge base is not in it; fetch all of history (`fetch-depth: 0`)"
+                if git.is_shallow(self.root)
+                else "this is the first commit: there is nothing to compare with yet"
+            )
+            return Baseline(kind="merge_base", status="missing", reason=words), None
+        try:
+            if self._is_unchanged(model):
+                words = "data, code, parameters and model are those of the merge base"
+                return self._told("unchanged", words, self.root / "artifacts" / model / self.mode)
+            return self._told("compared", "the same stages at the merge base", self._compared(model, self.commit))
+        except ConfigurationError as failure:
+            words = f"the merge base {self.commit[:12]} cannot be evaluated: {failure.message}"
+            return Baseline(kind="merge_base", status="missing", commit=self.commit, reason=words), None
+
+    def _told(self, status: Literal["compared", "unchanged"], reason: str, where: Path) -> tuple[Baseline, int]:
+        evaluation = files.read_record(where / "evaluation.json", Evaluation)
+        validation = where / "validation.json" if status == "compared" else where.parent / "validation.json"
+        told = Baseline(
+            kind="merge_base",
+            status=status,
+            commit=self.commit,
+            reason=reason,
+            model_hash=evaluation.model_hash,
+        )
+        return told, files.read_record(validation, Validation).rows
+
+    def _is_unchanged(self, model: str) -> bool:
+        """Whether every stage of the model has the very same inputs and outputs in the merge base's dvc.lock."""
+        before, after = dvc.lock(git.show(self.root, str(self.commit), "dvc.lock")), dvc.lock_of(self.root)
+        names = dvc.stages(model, self.mode)
+        return all(name in after and before.get(name) == after[name] for name in names)
+
+    def _compared(self, model: str, commit: str) -> Path:
+        """Make the baseline's records, unless they were made before, whole (`key` is written last)."""
+        here = self.root / "artifacts" / model / self.mode
+        kept = here / "baseline"
+        key = f"{commit} {files.md5(here / 'test.parquet')}\n"
+        if (kept / "key").is_file() and (kept / "key").read_text() == key:
+            return kept
+        tree = self._worktree(commit)
+        made = tree / "artifacts" / model
+        self._bring_up(tree, model)
+        shutil.rmtree(kept, ignore_errors=True)
+        kept.mkdir(parents=True)
+        shutil.copyfile(made / "validation.json", kept / "validation.json")
+        self._score_on_new_rows(tree, model)
+        for name in RECORDS:
+            shutil.copyfile(made / self.mode / name, kept / name)
+        files.write_text(kept / "key", key)
+        return kept
+
+    def _worktree(self, commit: str) -> Path:
+        if self._tree is None:
+            tree = self.root / ".trunkline" / "baseline"
+            git.add_worktree(self.root, tree, commit)
+            dvc.share_cache(self.root, tree)
+            self._tree = tree
+        return self._tree
+
+    def _bring_up(self, tree: Path, model: str) -> None:
+        """Run what DVC's cache does not have of the model's stages at the merge base."""
+        if not (tree / "ml" / "models" / model).is_dir():
+            raise ConfigurationError(f"{model} is new in this change")
+        data.ensure(tree, (model,))
+        if not dvc.repro(tree, dvc.stages(model, self.mode)):
+            problem = tree / "artifacts" / model / "problem.json"
+            why = files.read_record(problem, Problem).message if problem.is_file() else "DVC says why above"
+            raise ConfigurationError(f"its own stages fail: {why}")
+
+    def _score_on_new_rows(self, tree: Path, model: str) -> None:
+        """Where the candidate is judged on other rows, score the baseline's model on those."""
+        ours, theirs = self.root / "artifacts" / model, tree / "artifacts" / model
+        before = files.read_record(theirs / self.mode / "evaluation.json", Evaluation)
+        after = files.read_record(ours / self.mode / "evaluation.json", Evaluation)
+        if before.rows_hash == after.rows_hash:
+            return
+        shutil.rmtree(tree / "data" / model)
+        shutil.copytree(self.root / "data" / model, tree / "data" / model)
+        (theirs / "validation.json").unlink()  # DVC may have linked it to its cache: never write through
+        shutil.copyfile(ours / "validation.json", theirs / "validation.json")
+        for stage in ("prepare", "evaluate"):
+            done = shell.run(
+                [sys.executable, "-m", f"ml.stages.{stage}", model, self.mode], cwd=tree, loud=True, check=False
+            )
+            if done.code != 0:
+                problem = files.read_record(theirs / "problem.json", Problem)
+                raise ConfigurationError(f"its code cannot read the new rows: {problem.message}")

@@ -1,0 +1,124 @@
+"""The verdict of one model as the working tree has it, and all that the verdict rests on."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ci.adapters import dvc, files, git, shell
+from ci.commands import gate
+from ci.core.diff import params_diff
+from ci.core.records import Change, Latency, Training, Validation, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ci.commands.baseline import MergeBase
+    from ci.core.records import Mode, ParamChange
+
+KEY = "verdict.key"
+
+
+def judge(root: Path, model: str, merge_base: MergeBase, stale: dict[str, Any]) -> Verdict:
+    """The verdict of one model; the one already written where nothing that it rests on has changed.
+
+    `stale` is what DVC's status named before the stages ran; a model whose stages stopped has a problem.json.
+    """
+    base, mode = merge_base.commit, merge_base.mode
+    here = root / "artifacts" / model / mode
+    failed = (here.parent / "problem.json").is_file()
+    if not failed:
+        _measure_latency(root, model, mode)
+    changed = git.changed_paths(root, base) if base else []
+    key = _key(root, model, merge_base, changed)
+    if not failed and (here / KEY).is_file() and (here / KEY).read_text() == key:
+        return files.read_record(here / "verdict.json", Verdict)
+    (here / KEY).unlink(missing_ok=True)
+    against, rows_before = (None, None) if failed else merge_base.of(model)
+    verdict = gate.gate_model(
+        root,
+        model,
+        mode,
+        candidate=None,
+        baseline_dir=here / "baseline" if against is not None and against.status == "compared" else None,
+        baseline=against,
+        commit=git.head(root),
+        base_commit=base,
+        change=_change(root, model, base, rows_before, changed),
+        cached=tuple(stage.split("@")[0] for stage in dvc.stages(model, mode) if stage not in stale),
+    )
+    if not failed:
+        files.write_text(here / KEY, key)
+    return verdict
+
+
+def _measure_latency(root: Path, model: str, mode: Mode) -> None:
+    """Measure single-row latency, unless this very model was measured on this machine before."""
+    here = root / "artifacts" / model / mode
+    if (here / "latency.json").is_file():
+        measured = files.read_record(here / "latency.json", Latency).model_hash
+        if measured == files.read_record(here / "training.json", Training).model_hash:
+            return
+    shell.run([sys.executable, "-m", "ml.stages.latency", model, mode], cwd=root, capture=False, loud=True)
+
+
+def _key(root: Path, model: str, merge_base: MergeBase, changed: Sequence[str]) -> str:
+    """A digest of all that a verdict rests on: commits, lock entries, parameters, waivers, our own code, the day."""
+    entries = dvc.lock_of(root)
+    folder = root / "ml" / "models" / model
+    code = Path(__file__).parents[1]
+    parts = [
+        str(git.head(root)),
+        str(merge_base.commit),
+        datetime.now(UTC).date().isoformat(),  # a waiver expires by the day
+        repr([entries.get(stage) for stage in dvc.stages(model, merge_base.mode)]),
+        repr(changed),
+    ]
+    paths = [
+        root / "params.yaml",
+        folder / "params.yaml",
+        *sorted((folder / "waivers").glob("*.yaml")),
+        root / "artifacts" / model / merge_base.mode / "latency.json",
+        *sorted(path for path in code.rglob("*") if path.suffix in {".py", ".j2", ".css"}),
+    ]
+    digest = hashlib.sha256("\0".join(parts).encode())
+    for path in paths:
+        digest.update(path.read_bytes() if path.is_file() else b"-")
+    return digest.hexdigest() + "\n"
+
+
+def _change(root: Path, model: str, base: str | None, rows_before: int | None, changed: Sequence[str]) -> Change:
+    """What the change did to this model's data, parameters and code."""
+    before: dict[str, str] = {}
+    for pin in dvc.pins(root):
+        text = git.show(root, base, pin) if base else None
+        before |= dvc.pinned_in(pin, text) if text else {}
+    path = f"data/{model}"
+    validation = root / "artifacts" / model / "validation.json"
+    return Change(
+        data_hash_before=before.get(path),
+        data_hash_after=dvc.pinned(root).get(path),
+        rows_before=rows_before,
+        rows_after=files.read_record(validation, Validation).rows if validation.is_file() else None,
+        params=_params_diff(root, model, base) if base else (),
+        files=tuple(name for name in changed if _concerns(name, model)),
+    )
+
+
+def _concerns(name: str, model: str) -> bool:
+    """Whether a changed path can matter to `model`: everything but the folders of other models."""
+    return not name.startswith("ml/models/") or name.startswith(f"ml/models/{model}/")
+
+
+def _params_diff(root: Path, model: str, base: str) -> tuple[ParamChange, ...]:
+    names = ("params.yaml", f"ml/models/{model}/params.yaml")
+    return tuple(
+        change
+        for name in names
+        for change in params_diff(
+            files.parse_yaml(git.show(root, base, name) or "", name)[0], files.read_yaml(root / name)[0], name
+        )
+    )

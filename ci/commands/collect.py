@@ -1,0 +1,79 @@
+"""Gathers the records that check jobs left in a folder; from a fork's pull request they are not to be trusted."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from ci.core.errors import ConfigurationError
+from ci.core.markdown import clean
+from ci.core.records import Plan, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+LARGEST = 4_000_000  # bytes of one record
+MOST = 100  # records
+MODEL = re.compile(r"[a-z0-9_]{1,64}")  # in a comment or a path it does no harm
+
+R = TypeVar("R", bound=BaseModel)
+
+
+def verdicts(folder: Path) -> tuple[Verdict, ...]:
+    """Every verdict.json under `folder`, by model and mode.
+
+    Raises ConfigurationError for one that is too large, a link, of another shape, or there twice.
+    """
+    paths = sorted(folder.rglob("verdict.json"))
+    if len(paths) > MOST:
+        raise _refusal(folder, f"holds {len(paths)} verdicts, more than {MOST}; hand over one run's alone.")
+    found: dict[tuple[str, str], tuple[Path, Verdict]] = {}
+    for path in paths:
+        verdict = _read(path, Verdict)
+        _require_names([verdict.model], path)
+        key = (verdict.model, verdict.mode)
+        if key in found:
+            first = found[key][0]
+            raise _refusal(path, f"and {first} are both the {verdict.mode} verdict of '{verdict.model}'; keep one.")
+        found[key] = (path, verdict)
+    return tuple(found[key][1] for key in sorted(found))
+
+
+def plan(path: Path) -> Plan:
+    """plan.json. Raises ConfigurationError as `verdicts` does."""
+    if not path.exists():
+        raise _refusal(path, "is missing; `trunkline plan` writes it.")
+    found = _read(path, Plan)
+    if len(found.models) > MOST:
+        raise _refusal(path, f"plans {len(found.models)} models, more than {MOST}; check fewer at once.")
+    _require_names(found.models, path)
+    return found
+
+
+def _read(path: Path, kind: type[R]) -> R:
+    if path.is_symlink() or not path.is_file():
+        raise _refusal(path, "is not a plain file; make it anew.")
+    if (size := path.stat().st_size) > LARGEST:
+        raise _refusal(path, f"has {size:,} bytes, and a record at most {LARGEST:,}; make it anew.")
+    try:
+        return kind.model_validate_json(path.read_bytes(), strict=True)
+    except ValidationError as wrong:
+        first = wrong.errors(include_input=False, include_url=False)[0]
+        where = ".".join(str(step)[:64] for step in first["loc"][:6]) or "the file"
+        raise _refusal(
+            path, f"is not a whole {kind.__name__} record: {where}: {first['msg'][:200]}; make it anew."
+        ) from None
+
+
+def _require_names(models: Sequence[str], path: Path) -> None:
+    for model in models:
+        if not MODEL.fullmatch(model):
+            raise _refusal(path, f"names a model {model[:64]!r}; a name has up to 64 of a-z, 0-9 and _.")
+
+
+def _refusal(path: Path, problem: str) -> ConfigurationError:
+    """On one line whatever a record or a file name holds, since a line of a log can be a command to GitHub Actions."""
+    return ConfigurationError(clean(f"{path} {problem}"), file=clean(str(path)))

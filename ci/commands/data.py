@@ -1,0 +1,110 @@
+"""`trunkline data`: put the pinned data in place: from DVC's cache or remote, else remade by its simulator."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ci.adapters import dvc, git, shell
+from ci.core.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+UNCACHED = "not in cache"  # DVC says so of data that is missing, and of data as pinned that its cache lacks
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:  # noqa: ARG001 - every command is called alike
+    """Fetch or remake what is missing, then hold all of it to its pinned hash."""
+    root = Path.cwd()
+    git.require_repository(root)
+    ensure(root)
+    for path, md5 in dvc.pinned(root).items():
+        print(f"{path}  {md5}")
+    return 0
+
+
+def behind(root: Path, stale: dict[str, Any], models: Sequence[str]) -> bool:
+    """Whether the data of `models` is missing, or differs from its pins, by DVC's status of all pins."""
+    wanted = _wanted(root, models)
+    states = {path: how for pin in dvc.pins(root) for path, how in _states(stale.get(pin)).items()}
+    return any(states.get(path, UNCACHED) != UNCACHED or not (root / path).exists() for path in wanted)
+
+
+def ensure(root: Path, models: Sequence[str] | None = None) -> None:
+    """Make sure that the data of `models` (of all by default) is there and has the pinned hashes.
+
+    Raises ConfigurationError when a model has no pinned data, when what is there differs from its pin, or when
+    data can be neither fetched nor remade.
+    """
+    wanted = _wanted(root, models)
+    missing = sorted(path for path in wanted if not (root / path).exists())
+    if missing and not _fetched(root, missing):
+        for path in missing:
+            if not (root / path).exists():
+                _remake(root, Path(path).name)
+    _hold_to_pins(root, dvc.stale(root), wanted)
+
+
+def _wanted(root: Path, models: Sequence[str] | None) -> set[str]:
+    """The pinned folders of `models`. Raises ConfigurationError when a model has none."""
+    pinned = dvc.pinned(root)
+    if not pinned:
+        raise ConfigurationError("no data is pinned: data.dvc is missing; restore it with `git checkout data.dvc`.")
+    for model in models or ():
+        if f"data/{model}" not in pinned:
+            raise ConfigurationError(
+                f"no .dvc file pins data/{model}; put its files there and run `dvc add data/{model}`.", file="data.dvc"
+            )
+    return {path for path in pinned if models is None or Path(path).name in models}
+
+
+def _fetched(root: Path, missing: list[str]) -> bool:
+    dvc.fetch(root, missing)
+    return all((root / path).exists() for path in missing)
+
+
+def _remake(root: Path, model: str) -> None:
+    """Run the model's simulator, which writes the same bytes every time."""
+    if not (root / "ml" / "models" / model / "simulate.py").is_file():
+        raise ConfigurationError(
+            f"data/{model} is neither in DVC's cache nor in its remote, and {model} has no simulator to remake it; "
+            "name a remote that has it (`dvc remote add --default`), then run `dvc pull`."
+        )
+    print(f"data/{model} is not in DVC's cache or remote: its simulator remakes it", file=sys.stderr)
+    shell.run(
+        [sys.executable, "-m", f"ml.models.{model}.simulate"],
+        cwd=root,
+        env={"PYTHONPATH": os.pathsep.join((str(root), os.environ.get("PYTHONPATH", "")))},
+        capture=False,
+        loud=True,
+    )
+
+
+def _hold_to_pins(root: Path, stale: dict[str, Any], wanted: set[str]) -> None:
+    """Raise ConfigurationError when data differs from its pinned hash; give the cache what was remade."""
+    for pin in dvc.pins(root):
+        states = _states(stale.get(pin))
+        for path in sorted(wanted & states.keys()):
+            if states[path] != UNCACHED:
+                raise ConfigurationError(
+                    f"{path} has other bytes than {pin} pins: if you changed it, pin it with "
+                    f"`dvc commit --force {pin}`; if not, remove {path} and run again.",
+                    file=pin,
+                )
+        if set(states.values()) == {UNCACHED} and all((root / path).exists() for path in states):
+            dvc.commit(root, pin)
+
+
+def _states(reasons: object) -> dict[str, str]:
+    """What DVC's status of one pin says of each path that it finds fault with."""
+    found = reasons if isinstance(reasons, list) else []
+    return {path: how for reason in found if isinstance(reason, dict) for path, how in reason["changed outs"].items()}

@@ -1,0 +1,73 @@
+"""`trunkline plan`: which models this change touches, for people and for a workflow's matrix."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ci.adapters import dvc, files, git
+from ci.core.plan import Evidence, decide
+
+if TYPE_CHECKING:
+    import argparse
+
+    from ci.core.records import Plan
+
+OUT = Path("artifacts/plan.json")
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("--base", metavar="REF", help="compare with the merge base of HEAD and REF")
+    parser.add_argument("--json", action="store_true", help="print the plan as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Decide, write artifacts/plan.json, and hand a workflow its matrix."""
+    from ci.commands import gate  # noqa: PLC0415 - numpy and polars stay out of `--help`
+
+    root = Path.cwd()
+    git.require_repository(root)
+    plan = decide(gate.configured(root, ()), _evidence(root, args.base))
+    files.write_record(root / OUT, plan)
+    _hand_over(plan)
+    print(plan.model_dump_json(indent=2) if args.json else in_words(plan))
+    return 0
+
+
+def in_words(plan: Plan) -> str:
+    """The plan as a Markdown list, a reason a line."""
+    lines = [f"- {model}: {reason}" for model, reasons in plan.reasons.items() for reason in reasons]
+    return "\n".join([f"plan: {plan.words}", *lines])
+
+
+def _evidence(root: Path, ref: str | None) -> Evidence:
+    base = git.merge_base(root, ref)
+    if base is None:
+        return Evidence(base=None, shallow=git.is_shallow(root))
+    paths = git.changed_paths(root, base)
+    pins = {*dvc.pins(root), *(path for path in paths if path.endswith(".dvc"))}  # those that are gone too
+    texts = {pin: git.show(root, base, pin) for pin in sorted(pins)}
+    return Evidence(
+        base=base,
+        paths=paths,
+        stale=dvc.stale(root),
+        lock_before=dvc.lock(git.show(root, base, "dvc.lock")),
+        lock_after=dvc.lock_of(root),
+        pins_before={
+            path: md5 for pin, text in texts.items() if text for path, md5 in dvc.pinned_in(pin, text).items()
+        },
+        pins_after=dvc.pinned(root),
+    )
+
+
+def _hand_over(plan: Plan) -> None:
+    """Give GitHub Actions the job outputs `models` (a JSON list) and `any`, and the words for the run's page."""
+    outputs = f"models={json.dumps(plan.models)}\nany={'true' if plan.models else 'false'}\n"
+    for name, text in (("GITHUB_OUTPUT", outputs), ("GITHUB_STEP_SUMMARY", f"{in_words(plan)}\n")):
+        if path := os.environ.get(name):
+            with Path(path).open("a", encoding="utf-8") as out:
+                out.write(text)
