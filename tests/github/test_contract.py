@@ -1,0 +1,82 @@
+"""The stand-in itself: what GitHub would refuse, it refuses, and remembers."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+
+from tests.github import contract
+from tests.github.contract import ContractBroken
+from tests.github.server import GitHub, Pull, State, running
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COMMENTS = "/repos/octo/line/issues/7/comments"
+HEADERS = {"authorization": "Bearer secret-token"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "words"),
+    [
+        ("GET", "/nowhere", None, "Path not found"),
+        ("GET", f"{COMMENTS}?per_pgae=100", None, "per_pgae"),
+        ("GET", "/repos/octo/line/issues/seven/comments", None, "issue_number"),
+        ("POST", COMMENTS, {"text": "x"}, "'body' is a required property"),
+        ("POST", COMMENTS, {"body": "x", "bdoy": "y"}, "bdoy"),
+        ("POST", COMMENTS, {"body": 1}, "not of type 'string'"),
+        ("PATCH", "/repos/octo/line/pulls/7/merge", {}, "Operation patch not found"),
+    ],
+)
+def test_a_request_outside_the_contract_is_refused(method: str, path: str, body: object, words: str) -> None:
+    state = State(pulls=[Pull(number=7, sha="a")])
+    with pytest.raises(ContractBroken, match=re.escape(words)), running(state) as github:  # noqa: PT012  # the exit raises
+        answer = requests.request(method, github.url + path, json=body, headers=HEADERS, timeout=5)
+        assert answer.status_code == 500
+        assert words in answer.json()["message"]
+    assert len(state.violations) == 1
+
+
+def test_a_response_outside_the_contract_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = State(pulls=[Pull(number=7, sha="a")])
+    monkeypatch.setattr(GitHub, "_page", lambda *_: (200, {}, [{"id": 1}]))
+    with pytest.raises(ContractBroken, match="node_id"), running(state) as github:
+        requests.get(github.url + COMMENTS, headers=HEADERS, timeout=5)
+
+
+@pytest.mark.parametrize(("surroundings", "outcome"), [("true", "Failed"), ("", "Skipped")])
+def test_without_the_description_ci_fails_and_others_skip(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, surroundings: str, outcome: str
+) -> None:
+    monkeypatch.setattr(contract, "PLACES", (tmp_path / "none.json",))
+    monkeypatch.setenv("CI", surroundings)
+    contract.load.cache_clear()
+    with pytest.raises(BaseException, match="npm install") as told:  # pytest's outcomes are no Exceptions
+        contract.contract()
+    contract.load.cache_clear()
+    assert type(told.value).__name__ == outcome
+
+
+def test_as_a_process_it_keeps_its_state_in_a_file(tmp_path: Path) -> None:
+    port, state = tmp_path / "port", tmp_path / "state.json"
+    state.write_text(State(pulls=[Pull(number=7, sha="a")]).model_dump_json())
+    command = [sys.executable, "-m", "tests.github.server", "--port-file", str(port), "--state", str(state)]
+    with subprocess.Popen(command, cwd=contract.ROOT) as process:
+        try:
+            until = time.monotonic() + 30
+            while not port.exists():
+                assert time.monotonic() < until
+                assert process.poll() is None
+                time.sleep(0.02)
+            url = f"http://127.0.0.1:{port.read_text()}{COMMENTS}"
+            assert requests.post(url, json={"body": "hello"}, headers=HEADERS, timeout=5).status_code == 201
+        finally:
+            process.terminate()
+    assert json.loads(state.read_text())["comments"][0]["body"] == "hello"
