@@ -179,7 +179,8 @@ def _parse(
     try:
         return section.model_validate(dict(raw))
     except ValidationError as error:
-        first = error.errors()[0]
+        # An unknown key explains a missing one: it is told first.
+        first = min(error.errors(), key=lambda wrong: wrong["type"] != "extra_forbidden")
         name = str(first["loc"][0]) if first["loc"] else ""
         lines_known = [lines[*place, name] for place in reversed(places) if (*place, name) in lines]
         line = lines_known[0] if lines_known else lines.get(places[0])

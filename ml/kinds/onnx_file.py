@@ -26,6 +26,9 @@ def clean(content: bytes, columns: Mapping[str, Sequence[str]]) -> bytes:
     for value in (*model.graph.input, *model.graph.output, *model.graph.value_info, *model.graph.initializer):
         del value.metadata_props[:]
         value.doc_string = ""
+    opsets = sorted(model.opset_import, key=lambda opset: opset.domain)  # skl2onnx: in the order of a set of strings
+    del model.opset_import[:]
+    model.opset_import.extend(opsets)
     helper.set_model_props(model, {name: json.dumps(list(names)) for name, names in sorted(columns.items())})
     cleaned: bytes = model.SerializeToString(deterministic=True)
     return cleaned

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import onnx
 import polars as pl
 import pytest
@@ -74,3 +78,22 @@ def test_a_broken_export_disagrees(fitted: sklearn_boosting.FittedPipeline) -> N
     fresh = signal(seed=4)
     scores = Scorer(model.SerializeToString(), "model").score(fresh)
     assert not checks.onnx_agrees(fitted.predict(mixed(fresh)), scores, 1e-4).passed
+
+
+def test_the_bytes_do_not_depend_on_the_order_of_a_set() -> None:
+    """Which Python changes from process to process, so that two trainings in one process never show it."""
+    code = (
+        "import hashlib; from tests.unit.ml.kinds.test_sklearn_boosting import fit, signal; "
+        "print(hashlib.md5(fit(signal()).export()).hexdigest())"
+    )
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            check=True,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHONHASHSEED": str(seed)},
+        ).stdout
+        for seed in (1, 2, 3, 4)
+    }
+    assert len(found) == 1

@@ -1,0 +1,104 @@
+"""`trunkline plan` with real git and DVC."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+
+from ci.adapters.files import read_record
+from ci.core.records import Plan
+from tests.project import Project, fresh
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def project(checked: Project, tmp_path: Path) -> Project:
+    """A clone of a repository whose dvc.lock is up to date, on a branch; nothing is made in it yet."""
+    checked.run("git", "clone", "--quiet", str(checked.root), str(tmp_path / "project"))
+    clone = Project(tmp_path / "project")
+    clone.git("switch", "--quiet", "--create", "change")
+    return clone
+
+
+def plan(project: Project, *args: str, base: str = "") -> Plan:
+    return Plan.model_validate_json(project.trunkline("plan", "--json", *args, TRUNKLINE_BASE=base).stdout)
+
+
+def test_a_commit_and_an_uncommitted_edit_touch_their_models(project: Project) -> None:
+    project.edit("ml/models/churn/params.yaml", "depth: 3", "depth: 4")
+    project.commit("deeper")
+    (project.root / "ml" / "models" / "fraud" / "extra.py").write_text("")
+    found = plan(project)
+    assert found.models == ("churn", "fraud")
+    assert found.base_commit == project.git("rev-parse", "main")
+    assert found.reasons["churn"][0] == "ml/models/churn/params.yaml changed"
+    assert found.reasons["fraud"][0] == "ml/models/fraud/extra.py changed"
+    assert read_record(project.root / "artifacts" / "plan.json", Plan) == found
+
+
+def test_words_touch_nothing_in_a_fresh_clone(project: Project) -> None:
+    project.edit("CHANGELOG.md", "# Changelog", "# Changelog\n")
+    assert plan(project) == Plan(
+        base_commit=project.git("rev-parse", "main"),
+        models=(),
+        reasons={},
+        words="nothing that a model is made of or judged by changed (1 changed paths, 2 models)",
+    )
+
+
+def test_a_pin_touches_its_model(project: Project) -> None:
+    path = project.root / "data.dvc"
+    pins = yaml.safe_load(path.read_text())
+    next(out for out in pins["outs"] if out["path"] == "data/fraud")["md5"] = "0" * 32 + ".dir"
+    path.write_text(yaml.safe_dump(pins))
+    found = plan(project)
+    assert found.models == ("fraud",)
+    assert "the data pinned as data/fraud is not the base's" in found.reasons["fraud"]
+
+
+def test_github_gets_a_matrix_and_words(project: Project, tmp_path: Path) -> None:
+    project.edit("ml/models/churn/params.yaml", "depth: 3", "depth: 4")
+    project.trunkline("plan", GITHUB_OUTPUT=str(tmp_path / "output"), GITHUB_STEP_SUMMARY=str(tmp_path / "summary"))
+    outputs = dict(line.split("=", 1) for line in (tmp_path / "output").read_text().splitlines())
+    assert (json.loads(outputs["models"]), outputs["any"]) == (["churn"], "true")
+    assert "1 of 2 models touched: churn" in (tmp_path / "summary").read_text()
+
+
+def test_the_base_is_the_one_named_or_the_workflows(project: Project) -> None:
+    for words in ("one", "two"):
+        project.edit("CHANGELOG.md", "# Changelog", f"# Changelog {words}")
+        project.commit(words)
+    assert plan(project, base="HEAD~1").base_commit == project.git("rev-parse", "HEAD~1")
+    assert plan(project, "--base", "main", base="HEAD~1").base_commit == project.git("rev-parse", "main")
+
+
+def test_without_an_earlier_commit_every_model_is_checked(tmp_path: Path) -> None:
+    found = plan(fresh(tmp_path / "project"))
+    assert found.models == ("churn", "fraud")
+    assert found.words == "there is no earlier commit to compare with, so every model is checked"
+
+
+def test_a_shallow_clone_is_told_how_to_fetch(checked: Project, tmp_path: Path) -> None:
+    checked.run("git", "clone", "--quiet", "--depth=1", f"file://{checked.root}", str(tmp_path / "clone"))
+    found = plan(Project(tmp_path / "clone"), "--base", "origin/main")
+    assert found.models == ("churn", "fraud")
+    assert "`fetch-depth: 0`" in found.words
+
+
+def test_outside_of_a_git_repository_one_sentence_says_so(project: Project, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    (project.root / ".git").rename(tmp_path / "git")
+    project.root.rename(outside)
+    done = Project(outside).trunkline("plan", code=1, GIT_CEILING_DIRECTORIES=str(tmp_path))
+    assert done.stdout == ""
+    assert "is not in a git repository" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_base_that_does_not_exist_is_named(project: Project) -> None:
+    assert "'nowhere' is not a commit" in project.trunkline("plan", "--base", "nowhere", code=1).stderr
