@@ -12,10 +12,10 @@ import time
 import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from ci.core.intervals import interval
-from ci.core.measure import Resampling, measure
-from ci.core.metrics import Metric
-from ci.core.rows import Floats, Ints, Rows
+from ci.core.statistics.intervals import interval
+from ci.core.statistics.measure import Resampling, measure
+from ci.core.statistics.metrics import Metric
+from ci.core.statistics.rows import Floats, Ints, Rows
 
 AP, AUC = Metric("average_precision"), Metric("roc_auc")
 NAIVE = 10

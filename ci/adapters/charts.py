@@ -9,8 +9,8 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from ci.adapters import files
-from ci.core.markdown import clip
-from ci.core.plots import TITLES
+from ci.core.reporting.markdown import clip
+from ci.core.reporting.plots import TITLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

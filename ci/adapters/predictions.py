@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ci.core.errors import ConfigurationError, did_you_mean
-from ci.core.rows import Column, Rows
+from ci.core.statistics.rows import Column, Rows
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from ci.core.rows import Ints
+    from ci.core.statistics.rows import Ints
 
 OWN = ("row_id", "label", "score")
 

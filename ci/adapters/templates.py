@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from ci.core import markdown, report
-from ci.core.report_rows import PAGE
-from ci.core.show import count
+from ci.core.reporting import markdown, report
+from ci.core.reporting.show import count
+from ci.core.reporting.tables import PAGE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

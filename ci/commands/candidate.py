@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from ci.commands.baseline import MergeBase
     from ci.core.records import Mode, ParamChange
 
-KEY = "verdict.key"
-
 
 def judge(root: Path, model: str, merge_base: MergeBase, stale: dict[str, Any]) -> Verdict:
     """The verdict of one model; the one already written where nothing that it rests on has changed.
@@ -34,9 +32,9 @@ def judge(root: Path, model: str, merge_base: MergeBase, stale: dict[str, Any]) 
         _measure_latency(root, model, mode)
     changed = git.changed_paths(root, base) if base else []
     key = _key(root, model, merge_base, changed)
-    if not failed and (here / KEY).is_file() and (here / KEY).read_text() == key:
+    if not failed and (here / gate.KEY).is_file() and (here / gate.KEY).read_text() == key:
         return files.read_record(here / "verdict.json", Verdict)
-    (here / KEY).unlink(missing_ok=True)
+    (here / gate.KEY).unlink(missing_ok=True)
     against, rows_before = (None, None) if failed else merge_base.of(model)
     verdict = gate.gate_model(
         root,
@@ -51,7 +49,7 @@ def judge(root: Path, model: str, merge_base: MergeBase, stale: dict[str, Any]) 
         cached=tuple(stage.split("@")[0] for stage in dvc.stages(model, mode) if stage not in stale),
     )
     if not failed:
-        files.write_text(here / KEY, key)
+        files.write_text(here / gate.KEY, key)
     return verdict
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from ci.core.errors import ConfigurationError
-from ci.core.markdown import clean
 from ci.core.records import Plan, Verdict
+from ci.core.reporting.markdown import clean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

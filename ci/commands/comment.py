@@ -90,7 +90,7 @@ def _take_back(thread: Thread, bodies: Mapping[str, str], workflow: str) -> None
 
 
 def _marker(workflow: str, model: str) -> str:
-    from ci.core.report import marker  # noqa: PLC0415 - pydantic stays out of `--help`
+    from ci.core.reporting.report import marker  # noqa: PLC0415 - pydantic stays out of `--help`
 
     return marker(workflow, model)
 

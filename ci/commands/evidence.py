@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ci.adapters import files, predictions
 from ci.core.errors import ConfigurationError
-from ci.core.evidence import Evidence
+from ci.core.gating.evidence import Evidence
 from ci.core.records import (
     Baseline,
     Evaluation,

@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Literal
 
 from ci.adapters import files, git
 from ci.core.errors import ConfigurationError, did_you_mean
+from ci.core.gating.verdict import conclude, exit_code
 from ci.core.params import Root, parse_root, require_files
 from ci.core.records import Baseline, Change, Mode, Verdict, Waiver
-from ci.core.verdict import conclude, exit_code
 
 __all__ = ["configured", "exit_code", "gate_model", "register", "run"]
+
+KEY = "verdict.key"  # beside a verdict that `check` wrote: the digest of all that it rests on
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from ci.core.gateparams import Gate
+    from ci.core.gating.gateparams import Gate
     from ci.core.records import Task
 
 
@@ -33,7 +35,6 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Judge one model against the baseline at hand, print the table; the exit code is the verdict's."""
-    from ci.commands.candidate import KEY  # noqa: PLC0415 - `check` knows by it a verdict that it wrote itself
     from ci.commands.table import print_verdicts  # noqa: PLC0415 - rich stays out of `--help`
 
     root, mode = Path(), args.mode  # relative, so that messages name files as people and annotations do
@@ -86,8 +87,10 @@ def gate_model(
     Where a stage stopped (problem.json), what it and earlier stages wrote is judged, and the verdict fails.
     Raises ConfigurationError for wrong parameters and waivers, and for records that are missing without a problem.
     """
-    from ci.commands import evidence  # noqa: PLC0415 - numpy stays out of `--help`
-    from ci.core import curves, gates, waivers  # noqa: PLC0415 - as above
+    # numpy and polars stay out of a check in which nothing has to be judged again.
+    from ci.commands import evidence  # noqa: PLC0415
+    from ci.core.gating import gates, waivers  # noqa: PLC0415
+    from ci.core.statistics import curves  # noqa: PLC0415
 
     params = _root_params(root)
     task, declared = _gates(root, model, params)
@@ -125,14 +128,14 @@ def _root_params(root: Path) -> Root:
 
 
 def _gates(root: Path, model: str, params: Root) -> tuple[Task, tuple[Gate, ...]]:
-    from ci.core.gateparams import parse_model  # noqa: PLC0415 - numpy stays out of `--help`
+    from ci.core.gating.gateparams import parse_model  # noqa: PLC0415 - numpy stays out of `--help`
 
     path = root / "ml" / "models" / model / "params.yaml"
     return parse_model(*files.read_yaml(path), params.defaults.gates, file=_shown(path, root))
 
 
 def _waivers(root: Path, model: str, declared: Sequence[Gate]) -> tuple[Waiver, ...]:
-    from ci.core.waivers import parse_waiver  # noqa: PLC0415 - as above
+    from ci.core.gating.waivers import parse_waiver  # noqa: PLC0415 - as above
 
     found = []
     for path in sorted((root / "ml" / "models" / model / "waivers").glob("*")):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ci.adapters import files
 from ci.commands import collect
 from ci.core.errors import ConfigurationError, EnvironmentFault, did_you_mean
-from ci.core.report import marker
+from ci.core.reporting.report import marker
 
 if TYPE_CHECKING:
     import argparse

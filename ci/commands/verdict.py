@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"pass: {plan.words}")
         return 0
     from ci.commands.table import print_verdicts  # noqa: PLC0415 - rich stays out of `--help`
-    from ci.core.verdict import exit_code  # noqa: PLC0415 - likewise numpy
+    from ci.core.gating.verdict import exit_code  # noqa: PLC0415 - likewise numpy
 
     verdicts = [verdict for verdict in collect.verdicts(args.verdicts) if verdict.model in plan.models]
     print_verdicts(verdicts)

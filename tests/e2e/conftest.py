@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.e2e.act import Act, Result, find
-from tests.project import Project, fresh
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from tests.project import Project
 
 REPOSITORY = {"full_name": "octo/line", "default_branch": "main"}
 
@@ -40,13 +41,10 @@ class Change:
 
 
 @pytest.fixture(scope="session")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def base(checked: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """This repository on main, everything checked once, so that DVC has each stage in its cache."""
     find()
-    project = fresh(tmp_path_factory.mktemp("base") / "project")
-    project.trunkline("check")
-    if project.git("status", "--porcelain"):
-        project.commit("what the check computed")
+    project = checked.copy(tmp_path_factory.mktemp("base") / "project")
     project.git("remote", "add", "origin", "https://github.com/octo/line.git")
     project.git("update-ref", "refs/remotes/origin/main", "HEAD")
     return project

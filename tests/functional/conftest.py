@@ -1,4 +1,4 @@
-"""One project that was checked once, copied by each test that changes something."""
+"""A checked project of one's own, for each test that changes something."""
 
 from __future__ import annotations
 
@@ -6,21 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.project import Project, fresh
-
 if TYPE_CHECKING:
     from pathlib import Path
 
-
-@pytest.fixture(scope="session")
-def checked(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A clone in which `trunkline check` ran and its dvc.lock was committed. Not to be changed."""
-    project = fresh(tmp_path_factory.mktemp("checked") / "project")
-    project.trunkline("check")
-    if project.git("status", "--porcelain"):
-        project.commit("what this machine measured")
-        project.trunkline("check")
-    return project
+    from tests.project import Project
 
 
 @pytest.fixture

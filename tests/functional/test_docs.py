@@ -1,12 +1,13 @@
 """Every command line in README and docs is run, in order, in a checked copy of this repository.
 
-Commands are the lines of blocks marked `sh`. A line that is meant to end with another exit code than 0 says so in its
-comment: `# exits 3`. `make test` is run as far as collecting its tests, since this is one of them.
+Commands stand in blocks marked `sh`. A line that is meant to end with another exit code than 0 says so in its comment:
+`# exits 3`. `make test` is run as far as collecting its tests, since this is one of them.
 """
 
 from __future__ import annotations
 
 import re
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,33 +20,25 @@ if TYPE_CHECKING:
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 ANY_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-EXITS = re.compile(r"#.*\bexits (\d)")
+EXITS = re.compile(r"^(.+?) +# exits (\d)$", re.MULTILINE)
 CLONED = "https://example.com/you/trunkline.git"
 
 
-def commands(document: Path) -> list[str]:
-    """The command lines of a document; one that ends in a backslash goes on in the next line."""
+def script(document: Path) -> str:
+    """All blocks of a document as one bash script that stops at the first line with another exit code than told."""
     text = "".join(BLOCK.findall(document.read_text()))
-    return [line.strip() for line in text.replace("\\\n", " ").splitlines() if line.strip() and line.strip()[0] != "#"]
+    text = EXITS.sub(r"code=0; \1 || code=$?; test $code -eq \2", text)
+    return re.sub(r"^make test\b", "PYTEST_ADDOPTS=--collect-only make test", text, flags=re.MULTILINE)
 
 
-@pytest.mark.parametrize("document", [d for d in DOCUMENTS if commands(d)], ids=lambda d: d.name)
+@pytest.mark.parametrize("document", [d for d in DOCUMENTS if script(d)], ids=lambda d: d.name)
 def test_every_command_works(document: Path, project: Project, tmp_path: Path) -> None:
-    script = ["set -e", f"git config --global url.file://{project.root}.insteadOf {CLONED}"]
-    for command in commands(document):
-        expected = EXITS.search(command)
-        line = re.sub(r"^make test\b", "PYTEST_ADDOPTS=--collect-only make test", command)
-        if expected:
-            script.append(f"code=0; {{ {line}\n}} || code=$?; test $code -eq {expected[1]}")
-        else:
-            script.append(line)
     home = tmp_path / "home"
     home.mkdir()
-    for name in ("node_modules",):
-        if (ROOT / name).is_dir():
-            (project.root / name).symlink_to(ROOT / name)
-    venv = str(Project(ROOT).root / ".venv")
-    project.run("bash", "-xc", "\n".join(script), HOME=str(home), VENV=venv)
+    project.run("git", "config", "--global", f"url.file://{project.root}.insteadOf", CLONED, HOME=str(home))
+    if (ROOT / "node_modules").is_dir():
+        (project.root / "node_modules").symlink_to(ROOT / "node_modules")
+    project.run("bash", "-e", "-x", "-c", script(document), HOME=str(home), VENV=sys.prefix)
 
 
 def test_no_command_hides_in_a_block_that_is_not_run() -> None:

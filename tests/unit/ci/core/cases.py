@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import yaml
 
-from ci.core.evidence import Evidence
-from ci.core.gateparams import Gate, parse_model
-from ci.core.measure import Measured
+from ci.core.gating.evidence import Evidence
+from ci.core.gating.gateparams import Gate, parse_model
 from ci.core.params import Defaults, Root, parse_root
 from ci.core.records import Baseline, Check, Evaluation, Latency, LossPoint, Training, Validation
-from ci.core.rows import Column, Floats, Rows
+from ci.core.statistics.measure import Measured
+from ci.core.statistics.rows import Column, Floats, Rows
 
 
 def nowhere(_: tuple[str | int, ...]) -> int | None:

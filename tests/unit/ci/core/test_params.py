@@ -7,9 +7,9 @@ import yaml
 
 from ci.adapters.files import read_yaml
 from ci.core.errors import ConfigurationError
-from ci.core.gateparams import parse_model
-from ci.core.metrics import KINDS, Metric
+from ci.core.gating.gateparams import parse_model
 from ci.core.params import parse_root, require_files
+from ci.core.statistics.metrics import KINDS, Metric
 from tests.unit.ci.core import cases
 
 if TYPE_CHECKING:

@@ -34,7 +34,7 @@ def touched(**said: Any) -> dict[str, tuple[str, ...]]:
         ("ml/models/__init__.py", MODELS),
         ("ml/stages/train.py", MODELS),
         ("ml/kinds/tabular.py", MODELS),
-        ("ci/core/gates.py", MODELS),
+        ("ci/core/gating/gates.py", MODELS),
         ("ci/templates/report.md.j2", MODELS),
         (".github/workflows/check.yml", MODELS),
         (".github/actions/setup/setup.sh", MODELS),
