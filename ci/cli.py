@@ -8,6 +8,7 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
+from ci.core.annotations import annotation
 from ci.core.errors import TrunklineError
 
 if TYPE_CHECKING:
@@ -55,30 +56,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         code: int = arguments.run(arguments)
     except TrunklineError as failure:
         print(f"trunkline: {failure.message}", file=sys.stderr)
-        annotate(failure)
+        if os.environ.get("GITHUB_ACTIONS") == "true":
+            print(annotation(failure.message, failure.file, failure.line))
         return failure.exit_code
     except KeyboardInterrupt:
         print("trunkline: stopped; run the same command again to go on.", file=sys.stderr)
         return 130
     return code
-
-
-def annotate(failure: TrunklineError) -> None:
-    """Point GitHub at the file and line of a failure, when a workflow runs this."""
-    if os.environ.get("GITHUB_ACTIONS") == "true":
-        print(annotation(failure.message, failure.file, failure.line))
-
-
-def annotation(message: str, file: str | None, line: int | None) -> str:
-    """A workflow command with its values escaped as GitHub's toolkit does it."""
-    body = message.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-    places = {"file": file, "line": None if line is None else str(line)}
-    properties = ",".join(
-        f"{key}={value.replace('%', '%25').replace(',', '%2C').replace(':', '%3A').replace(chr(10), '%0A')}"
-        for key, value in places.items()
-        if value is not None
-    )
-    return f"::error {properties}::{body}" if properties else f"::error::{body}"
 
 
 if __name__ == "__main__":

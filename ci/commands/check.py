@@ -45,6 +45,8 @@ def run(args: argparse.Namespace) -> int:
             verdicts = [candidate.judge(root, model, merge_base, stale) for model in models]
         _report(root, verdicts)
     print_verdicts(verdicts)
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        _annotate(root, verdicts)
     return gate.exit_code(verdicts)
 
 
@@ -77,6 +79,16 @@ def _explain(root: Path, model: str) -> None:
         words = "DVC could not run the stages and says why in the log; if its cache is damaged, remove .dvc/cache"
         code = EnvironmentFault.exit_code
         files.write_record(path, Problem(model=model, stage="dvc repro", message=words, exit_code=code))
+
+
+def _annotate(root: Path, verdicts: Sequence[Verdict]) -> None:
+    """Point GitHub at the lines that schema and configuration errors are about."""
+    from ci.core import annotations  # noqa: PLC0415 - as above
+
+    for verdict in verdicts:
+        schema = root / "ml" / "models" / verdict.model / "schema.py"
+        for line in annotations.of_verdict(verdict, schema.read_text() if schema.is_file() else ""):
+            print(line)
 
 
 def _report(root: Path, verdicts: Sequence[Verdict]) -> None:

@@ -198,6 +198,15 @@ def test_a_typo_is_annotated_on_its_line_in_github_actions(project: Project) -> 
     assert f"::error file=ml/models/churn/params.yaml,line={line}::" in done.stdout
 
 
+def test_a_broken_rule_is_annotated_where_the_schema_declares_it(project: Project) -> None:
+    rows = pl.read_parquet(project.root / "data/churn/customers.parquet")
+    change(project, rows.with_columns(monthly_charges=pl.lit(-1.0)))
+    done = project.trunkline("check", "churn", code=3, GITHUB_ACTIONS="true")
+    schema = (project.root / "ml/models/churn/schema.py").read_text().splitlines()
+    line = next(number for number, text in enumerate(schema, 1) if "monthly_charges:" in text)
+    assert f"::error file=ml/models/churn/schema.py,line={line}::churn: " in done.stdout
+
+
 def test_a_model_that_does_not_exist(project: Project) -> None:
     done = project.trunkline("check", "chrn", code=1)
     assert "did you mean 'churn'" in done.stderr

@@ -1,0 +1,53 @@
+"""dvc.yaml names the code that each stage runs: a module that it forgot would let an old result pass for a new one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import grimp
+import pytest
+import yaml
+
+MODELS = tuple(yaml.safe_load(Path("params.yaml").read_text())["models"])
+# How a stage is started, parses and writes: none of it decides what a result is.
+PLUMBING = {"ml", "ml.errors", "ml.files", "ml.kinds", "ml.models", "ml.params", "ml.stages", "ml.yamlfile"}
+PLUMBING |= {"ml.stages.job", "ml.stages.progress", "ml.stages.run"} | {f"ml.models.{model}" for model in MODELS}
+# What stages import by name: of each model, and of its kind.
+OF_MODEL = {"validate": "schema", "prepare": "features", "train": "model"}
+OF_KIND = {"train": "ml.kinds.tabular"}
+
+
+@pytest.fixture(scope="module")
+def graph() -> grimp.ImportGraph:
+    return grimp.build_graph("ml", cache_dir=None)
+
+
+@pytest.fixture(scope="module")
+def stages() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(Path("dvc.yaml").read_text())["stages"]
+    return found
+
+
+def named(stage: dict[str, Any]) -> set[str]:
+    """The modules among a stage's dependencies, those of every model."""
+    files = [dep.replace("${item.model}", model) for dep in stage["deps"] for model in MODELS]
+    return {file.removesuffix(".py").replace("/", ".") for file in files if file.endswith(".py")}
+
+
+@pytest.mark.parametrize("name", ["validate", "prepare", "train", "evaluate"])
+def test_a_stage_names_what_it_imports(name: str, graph: grimp.ImportGraph, stages: dict[str, Any]) -> None:
+    started = {f"ml.stages.{name}", OF_KIND.get(name, f"ml.stages.{name}")}
+    started |= {f"ml.models.{model}.{OF_MODEL[name]}" for model in MODELS if name in OF_MODEL}
+    imported = set().union(started, *(graph.find_upstream_modules(module) for module in started))
+    assert imported - PLUMBING <= named(stages[name])
+
+
+def test_every_module_of_a_kind_is_named_by_a_stage(graph: grimp.ImportGraph, stages: dict[str, Any]) -> None:
+    known = set().union(*(named(stage) for stage in stages.values()))
+    assert {module for module in graph.modules if module.startswith("ml.kinds.")} <= known
+
+
+def test_every_stage_depends_on_the_versions_it_runs_with(stages: dict[str, Any]) -> None:
+    for name, stage in stages.items():
+        assert "constraints.txt" in stage["deps"], name
