@@ -22,7 +22,9 @@ class Project:
     def run(self, *args: str, code: int | None = 0, **env: str) -> subprocess.CompletedProcess[str]:
         """Run one command; `code` is the exit code it has to end with (None: any)."""
         surroundings = {
-            name: value for name, value in os.environ.items() if not name.startswith(("GITHUB_", "TRUNKLINE_"))
+            name: value
+            for name, value in os.environ.items()
+            if name != "CI" and not name.startswith(("GITHUB_", "TRUNKLINE_"))
         }
         surroundings |= {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "200", **IDENTITY, **env}
         done = subprocess.run(

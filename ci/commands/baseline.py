@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import sys
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Self
 
 from ci.adapters import dvc, files, git, shell
@@ -31,6 +32,16 @@ class MergeBase:
     mode: Mode
     commit: str | None
     _tree: Path | None = field(default=None, init=False)
+
+    @cached_property
+    def changed(self) -> tuple[str, ...]:
+        """The paths that the change touches; asked of git once for all models."""
+        return tuple(git.changed_paths(self.root, self.commit)) if self.commit else ()
+
+    @cached_property
+    def head(self) -> str | None:
+        """The commit that is checked out."""
+        return git.head(self.root)
 
     def __enter__(self) -> Self:
         return self

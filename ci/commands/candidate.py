@@ -30,8 +30,7 @@ def judge(root: Path, model: str, merge_base: MergeBase, stale: dict[str, Any]) 
     failed = (here.parent / "problem.json").is_file()
     if not failed:
         _measure_latency(root, model, mode)
-    changed = git.changed_paths(root, base) if base else []
-    key = _key(root, model, merge_base, changed)
+    key = _key(root, model, merge_base)
     if not failed and (here / gate.KEY).is_file() and (here / gate.KEY).read_text() == key:
         return files.read_record(here / "verdict.json", Verdict)
     (here / gate.KEY).unlink(missing_ok=True)
@@ -43,9 +42,9 @@ def judge(root: Path, model: str, merge_base: MergeBase, stale: dict[str, Any]) 
         candidate=None,
         baseline_dir=here / "baseline" if against is not None and against.status == "compared" else None,
         baseline=against,
-        commit=git.head(root),
+        commit=merge_base.head,
         base_commit=base,
-        change=_change(root, model, base, rows_before, changed),
+        change=_change(root, model, base, rows_before, merge_base.changed),
         cached=tuple(stage.split("@")[0] for stage in dvc.stages(model, mode) if stage not in stale),
     )
     if not failed:
@@ -63,17 +62,17 @@ def _measure_latency(root: Path, model: str, mode: Mode) -> None:
     shell.run([sys.executable, "-m", "ml.stages.latency", model, mode], cwd=root, capture=False, loud=True)
 
 
-def _key(root: Path, model: str, merge_base: MergeBase, changed: Sequence[str]) -> str:
+def _key(root: Path, model: str, merge_base: MergeBase) -> str:
     """A digest of all that a verdict rests on: commits, lock entries, parameters, waivers, our own code, the day."""
     entries = dvc.lock_of(root)
     folder = root / "ml" / "models" / model
     code = Path(__file__).parents[1]
     parts = [
-        str(git.head(root)),
+        str(merge_base.head),
         str(merge_base.commit),
         datetime.now(UTC).date().isoformat(),  # a waiver expires by the day
         repr([entries.get(stage) for stage in dvc.stages(model, merge_base.mode)]),
-        repr(changed),
+        repr(merge_base.changed),
     ]
     paths = [
         root / "params.yaml",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from ml.errors import ENVIRONMENT, StageError
 from ml.files import read_json, write_json
 from ml.params import MODES, Mode
+from ml.stages.code import require_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,6 +70,7 @@ def run(
         _require_model(place)
         problem.unlink(missing_ok=True)
         body(arguments, place)
+        require_named(stage, arguments.model, root)
         _record_seconds(stage, place, getattr(arguments, "mode", None), time.perf_counter() - started)
     except StageError as error:
         return _stop(stage, place, error)
@@ -76,7 +79,20 @@ def run(
         reason = error.strerror or str(error)
         message = f"{name}: {reason}; free disk space or mend permissions, then run the stage again"
         return _stop(stage, place, StageError(message, exit_code=ENVIRONMENT))
+    except Exception as error:  # noqa: BLE001 - a model's own code may raise anything: its author needs the traceback
+        traceback.print_exc()
+        return _stop(stage, place, _bug(error, root))
     return 0
+
+
+def _bug(error: Exception, root: Path) -> StageError:
+    """The error at the innermost line that is in this repository's `ml`."""
+    home = (root / "ml").resolve()
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).is_relative_to(home)]
+    file = frames[-1].filename[len(str(home.parent)) + 1 :] if frames else None
+    line = frames[-1].lineno if frames else None
+    where = f"{file}:{line}: " if frames else ""
+    return StageError(f"{where}{type(error).__name__}: {error}; the traceback is in the log", file=file, line=line)
 
 
 def _require_model(place: Place) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 
-from ci.adapters.files import read_record
+from ci.adapters.files import md5, read_record
 from ci.core.records import Outcome, Verdict
 from tests.project import BIN, Project, fresh
 
@@ -161,6 +161,41 @@ def test_two_at_once_wait_for_each_other(project: Project) -> None:
     said = [each.communicate()[1] for each in both]
     assert [each.returncode for each in both] == [3, 3], said
     assert verdict(project, "churn").verdict is Outcome.FAIL
+
+
+def test_code_that_dvc_does_not_know_of_is_refused(project: Project) -> None:
+    (project.root / "ml/models/churn/helpers.py").write_text('"""Unseen."""\n\nSCALE = 1.0\n')
+    project.edit(
+        "ml/models/churn/features.py",
+        "import polars as pl\n",
+        "import polars as pl\n\nfrom ml.models.churn import helpers\n",
+    )
+    done = project.trunkline("check", "churn", code=1)
+    assert "runs ml/models/churn/helpers.py, which dvc.yaml does not name" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "file", ["ml/stages/run.py", "ml/files.py", "ml/kinds/__init__.py", "ml/models/churn/__init__.py"]
+)
+def test_broken_code_never_passes_by_an_old_result(project: Project, file: str) -> None:
+    path = project.root / file
+    path.write_text(path.read_text() + '\nraise SystemExit("breaks every stage")\n')
+    project.trunkline("check", "churn", code=2)
+    assert verdict(project, "churn").verdict is Outcome.FAIL
+
+
+def test_in_ci_a_forged_lock_is_no_evidence(project: Project) -> None:
+    """The lock says that new code has the results of the old; DVC has those, and would bring them."""
+    features = project.root / "ml/models/churn/features.py"
+    honest = f"md5: {md5(features)}\n      size: {features.stat().st_size}"
+    features.write_text(features.read_text() + '\nraise ValueError("it was never run")\n')
+    project.edit("dvc.lock", honest, f"md5: {md5(features)}\n      size: {features.stat().st_size}")
+    subprocess.run(["rm", "-rf", str(project.root / "artifacts")], check=True)
+    project.run("trunkline", "check", "churn", code=1, CI="true")
+    problem = verdict(project, "churn").problem
+    assert problem is not None
+    assert "ValueError: it was never run" in problem.message
+    assert problem.file == "ml/models/churn/features.py"
 
 
 # --- bad input: one clear sentence and an exit code ---------------------------------------------
