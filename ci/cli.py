@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from ci.core.annotations import annotation
 from ci.core.errors import TrunklineError
+from ci.core.loglines import quiet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,10 +56,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         code: int = arguments.run(arguments)
     except TrunklineError as failure:
-        print(f"trunkline: {failure.message}", file=sys.stderr)
+        print(f"trunkline: {quiet(failure.message)}", file=sys.stderr)
         if os.environ.get("GITHUB_ACTIONS") == "true":
             print(annotation(failure.message, failure.file, failure.line))
         return failure.exit_code
+    except BrokenPipeError:  # `trunkline plan | head`: nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         print("trunkline: stopped; run the same command again to go on.", file=sys.stderr)
         return 130

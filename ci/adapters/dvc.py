@@ -69,10 +69,9 @@ def lock_of(root: Path) -> dict[str, Any]:
     return lock(path.read_text() if path.is_file() else None)
 
 
-def out_hash(entries: dict[str, Any], stage: str, name: str) -> str | None:
-    """The hash of one output of a stage, found by its file name."""
-    outs = entries.get(stage, {}).get("outs", [])
-    return next((str(out["md5"]) for out in outs if Path(out["path"]).name == name), None)
+def outs(entries: dict[str, Any], stage: str) -> dict[str, str]:
+    """Each output file of a stage with its hash, by the entries of dvc.lock."""
+    return {str(out["path"]): str(out["md5"]) for out in entries.get(stage, {}).get("outs", [])}
 
 
 def stale(root: Path) -> dict[str, Any]:
@@ -82,6 +81,8 @@ def stale(root: Path) -> dict[str, Any]:
     """
     done = _run(root, ["status", "--json"], check=False)
     if done.code != 0:
+        lock_of(root)  # what a person can mend, said in our words, with the file and the way out
+        pinned(root)
         raise ConfigurationError(f"DVC cannot read the pipeline: {_last_error(done.err)}", file=_named(done.err))
     return dict(json.loads(done.out or "{}"))
 
@@ -111,9 +112,9 @@ def fetch(root: Path, targets: Sequence[str]) -> bool:
     return _run(root, ["pull", "--quiet", *targets], check=False).code == 0
 
 
-def commit(root: Path, pin: str) -> None:
-    """Put what lies where `pin` says into the cache, and its hash into `pin`."""
-    _run(root, ["commit", "--quiet", "--force", pin])
+def commit(root: Path, path: str) -> None:
+    """Put pinned data into the cache, and its hash into the file that pins it."""
+    _run(root, ["commit", "--quiet", "--force", path])
 
 
 def share_cache(root: Path, worktree: Path) -> None:
@@ -129,15 +130,15 @@ def _run(
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     env = {"PATH": path, "DVC_NO_ANALYTICS": "1", "PYTHONUNBUFFERED": "1"}
     done = shell.run([sys.executable, "-m", "dvc", *args], cwd=root, env=env, capture=capture, check=check, loud=loud)
-    if "Unable to acquire lock" in done.err:
+    if "Unable to acquire lock" in done.err or "is busy" in done.err:
         raise EnvironmentFault("another DVC command is running in this repository; wait for it and run again.")
     return done
 
 
 def _last_error(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    errors = [line.removeprefix("ERROR:").strip() for line in lines if line.startswith("ERROR:")]
-    return (errors or lines or ["it said nothing"])[-1].rstrip(".") + "."
+    """What DVC says after its last `ERROR:`, on one line."""
+    said = text.rpartition("ERROR:")[2] or "it said nothing"
+    return " ".join(said.split()).rstrip(".") + "."
 
 
 def _named(text: str) -> str | None:

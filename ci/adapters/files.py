@@ -99,6 +99,9 @@ def parse_yaml(text: str, path: Path | str) -> tuple[Any, Callable[[Where], int 
     except yaml.MarkedYAMLError as wrong:
         line = wrong.problem_mark.line + 1 if wrong.problem_mark else None
         raise ConfigurationError(f"{path}:{line}: not YAML: {wrong.problem}.", file=path, line=line) from wrong
+    except (yaml.YAMLError, ValueError, RecursionError) as wrong:  # a control character, 30 February, a loop
+        words = " ".join(str(wrong).split()) or type(wrong).__name__
+        raise ConfigurationError(f"{path} cannot be read as YAML: {words}.", file=path) from wrong
     return data, lines.get
 
 

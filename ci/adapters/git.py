@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import shutil
-from typing import TYPE_CHECKING
+import sys
+from pathlib import Path
 
 from ci.adapters import shell
 from ci.core.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from ci.core.loglines import quiet
 
 
 def require_repository(root: Path) -> None:
@@ -18,12 +19,38 @@ def require_repository(root: Path) -> None:
     done = shell.run(["git", "rev-parse", "--show-toplevel"], cwd=root, check=False)
     if done.code != 0:
         raise ConfigurationError(f"{root} is not in a git repository; run `git init` and commit, or clone it with git.")
+    top = Path(done.out.removesuffix("\n"))
+    if top.resolve() != root.resolve():
+        raise ConfigurationError(f"{root} is inside the repository {top}; run this command there.")
+
+
+MADE = ("artifacts", ".dvc/cache", ".dvc/tmp", ".trunkline")
+"""What commands write and later ones trust, so no commit may bring it."""
+
+
+def require_untracked(root: Path) -> None:
+    """Raise ConfigurationError where git tracks a file in a folder of MADE, or one of those folders as a link."""
+    folders = sorted({name.partition("/")[0] for name in MADE})
+    tracked = shell.run(["git", "ls-files", "-z", "--", *folders], cwd=root).out.split("\0")
+    for path in tracked:
+        if path in {*folders, *MADE} or path.startswith(tuple(f"{name}/" for name in MADE)):
+            shown = quiet(path)
+            raise ConfigurationError(
+                f"{shown} is tracked by git, but what lies there is made by trunkline and never committed; "
+                f"take it out with `git rm --cached {shlex.quote(shown)}` and commit.",
+                file=shown,
+            )
 
 
 def head(root: Path) -> str | None:
     """The commit checked out, or None before the first one."""
     done = shell.run(["git", "rev-parse", "--verify", "--quiet", "HEAD"], cwd=root, check=False)
     return done.out.strip() or None
+
+
+def has_parent(root: Path) -> bool:
+    """Whether the commit checked out has a commit before it."""
+    return shell.run(["git", "rev-parse", "--verify", "--quiet", "HEAD^"], cwd=root, check=False).code == 0
 
 
 def is_shallow(root: Path) -> bool:
@@ -34,15 +61,21 @@ def is_shallow(root: Path) -> bool:
 def merge_base(root: Path, ref: str | None = None) -> str | None:
     """The commit this change started from; None when there is none (first commit, shallow clone).
 
-    Without `ref`: TRUNKLINE_BASE, else the remote's default branch, else the local `main`, else HEAD. When HEAD
-    itself is that commit and nothing is uncommitted, the change under test is HEAD's own, so its parent is the base.
-    Raises ConfigurationError for a `ref` that does not exist in a full clone.
+    Without `ref`: TRUNKLINE_BASE unless it is empty, else the remote's default branch, else the local `main` or
+    `master`. When HEAD itself is that commit and nothing is uncommitted, the change under test is HEAD's own, so its
+    parent is the base. A whole hash that is not here (what was there before a forced push) is no base, which stderr
+    says; any other `ref` that does not exist in a full clone raises ConfigurationError.
     """
     target = ref or os.environ.get("TRUNKLINE_BASE") or _default_branch(root)
     if target is None:
         return None
     if shell.run(["git", "rev-parse", "--verify", "--quiet", f"{target}^{{commit}}"], cwd=root, check=False).code != 0:
         if is_shallow(root) or set(target) == {"0"}:
+            return None
+        if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", target):
+            print(
+                f"trunkline: {target} is not in this clone (a forced push?): nothing to compare with.", file=sys.stderr
+            )
             return None
         raise ConfigurationError(
             f"'{target}' is not a commit of this repository; fetch it, or name another with --base."
@@ -55,10 +88,21 @@ def merge_base(root: Path, ref: str | None = None) -> str | None:
 
 
 def _default_branch(root: Path) -> str | None:
-    for name in ("origin/HEAD", "origin/main", "main", "HEAD"):
+    """The full name of what changes are merged into; None before the first commit."""
+    if head(root) is None:
+        return None
+    told = shell.run(["git", "config", "init.defaultBranch"], cwd=root, check=False).out.strip()
+    remote = [f"refs/remotes/origin/{name}" for name in ("HEAD", "main", "master")]
+    local = [f"refs/heads/{name}" for name in ("main", "master", *([told] if told else []))]
+    for name in (*remote, *local):
         if shell.run(["git", "rev-parse", "--verify", "--quiet", name], cwd=root, check=False).code == 0:
             return name
-    return None
+    if is_shallow(root):
+        return None
+    raise ConfigurationError(
+        "what this change will be merged into is not known: there is neither origin nor a branch main or master; "
+        "name it with --base or TRUNKLINE_BASE."
+    )
 
 
 def changed_paths(root: Path, base: str) -> list[str]:

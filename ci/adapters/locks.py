@@ -7,16 +7,30 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from ci.core.errors import EnvironmentFault
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
+
+
+def check(root: Path) -> AbstractContextManager[None]:
+    """What every command that runs DVC or writes under artifacts/ holds."""
+    return exclusive(root / ".trunkline" / "check.lock", "another `trunkline` command")
 
 
 @contextmanager
 def exclusive(path: Path, who: str) -> Iterator[None]:
     """Hold the lock at `path`, waiting with words while `who` holds it. The kernel frees it when a holder dies."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as handle:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = path.open("w")
+    except OSError as fault:
+        raise EnvironmentFault(
+            f"{path} could not be written: {fault.strerror}; the repository must be writable.", file=path
+        ) from fault
+    with handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -57,7 +57,8 @@ def run(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE if capture else sys.stderr,
             stderr=subprocess.PIPE if capture else None,
-            text=True,
+            encoding="utf-8",
+            errors="backslashreplace",  # a file name need not be UTF-8; as text it can be told, and ends nothing
             check=False,
         )
     except FileNotFoundError as missing:

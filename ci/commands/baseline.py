@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from ci.adapters import dvc, files, git, shell
 from ci.commands import data
-from ci.core.errors import ConfigurationError
+from ci.core.errors import ConfigurationError, EnvironmentFault, TrunklineError
 from ci.core.records import Baseline, Evaluation, Mode, Problem, Validation
 
 if TYPE_CHECKING:
@@ -56,12 +56,7 @@ class MergeBase:
         A baseline that was compared has its records under artifacts/<model>/<mode>/baseline.
         """
         if self.commit is None:
-            words = (
-                "this clone is shallow and the merge base is not in it; fetch all of history (`fetch-depth: 0`)"
-                if git.is_shallow(self.root)
-                else "this is the first commit: there is nothing to compare with yet"
-            )
-            return Baseline(kind="merge_base", status="missing", reason=words), None
+            return Baseline(kind="merge_base", status="missing", reason=self._why_none()), None
         try:
             if self._is_unchanged(model):
                 words = "data, code, parameters and model are those of the merge base"
@@ -70,6 +65,13 @@ class MergeBase:
         except ConfigurationError as failure:
             words = f"the merge base {self.commit[:12]} cannot be evaluated: {failure.message}"
             return Baseline(kind="merge_base", status="missing", commit=self.commit, reason=words), None
+
+    def _why_none(self) -> str:
+        if git.is_shallow(self.root):
+            return "this clone is shallow and the merge base is not in it; fetch all of history (`fetch-depth: 0`)"
+        if git.has_parent(self.root):
+            return "HEAD has no ancestor in common with what it would be merged into"
+        return "this is the first commit: there is nothing to compare with yet"
 
     def _told(self, status: Literal["compared", "unchanged"], reason: str, where: Path) -> tuple[Baseline, int]:
         evaluation = files.read_record(where / "evaluation.json", Evaluation)
@@ -94,7 +96,7 @@ class MergeBase:
         here = self.root / "artifacts" / model / self.mode
         kept = here / "baseline"
         key = f"{commit} {files.md5(here / 'test.parquet')}\n"
-        if (kept / "key").is_file() and (kept / "key").read_text() == key:
+        if (kept / "key").is_file() and (kept / "key").read_text() == key and _is_whole(kept):
             return kept
         tree = self._worktree(commit)
         made = tree / "artifacts" / model
@@ -122,9 +124,7 @@ class MergeBase:
             raise ConfigurationError(f"{model} is new in this change")
         data.ensure(tree, (model,))
         if not dvc.repro(tree, dvc.stages(model, self.mode)):
-            problem = tree / "artifacts" / model / "problem.json"
-            why = files.read_record(problem, Problem).message if problem.is_file() else "DVC says why above"
-            raise ConfigurationError(f"its own stages fail: {why}")
+            raise _failed(tree / "artifacts" / model / "problem.json", "its own stages fail")
 
     def _score_on_new_rows(self, tree: Path, model: str) -> None:
         """Where the candidate is judged on other rows, score the baseline's model on those."""
@@ -142,5 +142,19 @@ class MergeBase:
                 [sys.executable, "-m", f"ml.stages.{stage}", model, self.mode], cwd=tree, loud=True, check=False
             )
             if done.code != 0:
-                problem = files.read_record(theirs / "problem.json", Problem)
-                raise ConfigurationError(f"its code cannot read the new rows: {problem.message}")
+                raise _failed(theirs / "problem.json", "its code cannot read the new rows")
+
+
+def _failed(problem: Path, words: str) -> TrunklineError:
+    """What a stage of the merge base said when it stopped; one that said nothing was killed, and is to be run again."""
+    if not problem.is_file():
+        return EnvironmentFault(f"a stage of the merge base ended without a word ({words}); run again.")
+    found = files.read_record(problem, Problem)
+    kind = EnvironmentFault if found.exit_code == EnvironmentFault.exit_code else ConfigurationError
+    return kind(f"{words}: {found.message}")
+
+
+def _is_whole(kept: Path) -> bool:
+    """Whether the predictions are those that the record beside them was made of."""
+    evaluation = files.read_record(kept / "evaluation.json", Evaluation)
+    return files.md5(kept / "predictions.parquet") == evaluation.predictions_hash

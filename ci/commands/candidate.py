@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 from ci.adapters import dvc, files, git, shell
 from ci.commands import gate
 from ci.core.diff import params_diff
+from ci.core.errors import ConfigurationError, EnvironmentFault
 from ci.core.records import Change, Latency, Training, Validation, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from ci.commands.baseline import MergeBase
     from ci.core.records import Mode, ParamChange
 
@@ -28,12 +27,12 @@ def judge(root: Path, model: str, merge_base: MergeBase, stale: dict[str, Any]) 
     base, mode = merge_base.commit, merge_base.mode
     here = root / "artifacts" / model / mode
     failed = (here.parent / "problem.json").is_file()
-    if not failed:
-        _measure_latency(root, model, mode)
-    key = _key(root, model, merge_base)
-    if not failed and (here / gate.KEY).is_file() and (here / gate.KEY).read_text() == key:
-        return files.read_record(here / "verdict.json", Verdict)
+    if not failed and (known := _known(here, _key(root, model, merge_base))):
+        return known
     (here / gate.KEY).unlink(missing_ok=True)
+    if not failed:
+        _require_locked(root, model, mode)
+        _measure_latency(root, model, mode)
     against, rows_before = (None, None) if failed else merge_base.of(model)
     verdict = gate.gate_model(
         root,
@@ -44,21 +43,47 @@ def judge(root: Path, model: str, merge_base: MergeBase, stale: dict[str, Any]) 
         baseline=against,
         commit=merge_base.head,
         base_commit=base,
-        change=_change(root, model, base, rows_before, merge_base.changed),
+        change=_change(root, model, merge_base, rows_before),
         cached=tuple(stage.split("@")[0] for stage in dvc.stages(model, mode) if stage not in stale),
     )
-    if not failed:
-        files.write_text(here / gate.KEY, key)
+    if not failed and not (against and against.status == "missing" and base):  # it may be there next time
+        key = _key(root, model, merge_base)
+        files.write_text(here / gate.KEY, f"{key} {files.md5(here / 'verdict.json')}\n")
     return verdict
+
+
+def _known(here: Path, key: str) -> Verdict | None:
+    """The verdict written earlier, if it rests on what `key` digests and was not touched since."""
+    path = here / "verdict.json"
+    if not path.is_file() or not (here / gate.KEY).is_file():
+        return None
+    if (here / gate.KEY).read_text() != f"{key} {files.md5(path)}\n":
+        return None
+    return files.read_record(path, Verdict)
+
+
+def _require_locked(root: Path, model: str, mode: Mode) -> None:
+    """Raise EnvironmentFault when an output is not what dvc.lock says: DVC takes what its cache holds on trust."""
+    entries = dvc.lock_of(root)
+    for stage in dvc.stages(model, mode):
+        for path, md5 in dvc.outs(entries, stage).items():
+            if not (root / path).is_file() or files.md5(root / path) != md5:
+                raise EnvironmentFault(
+                    f"{path} is not what {stage} made: DVC's cache is damaged; "
+                    "remove .dvc/cache and artifacts, and run again.",
+                    file=path,
+                )
 
 
 def _measure_latency(root: Path, model: str, mode: Mode) -> None:
     """Measure single-row latency, unless this very model was measured on this machine before."""
     here = root / "artifacts" / model / mode
-    if (here / "latency.json").is_file():
-        measured = files.read_record(here / "latency.json", Latency).model_hash
-        if measured == files.read_record(here / "training.json", Training).model_hash:
+    model_hash = files.read_record(here / "training.json", Training).model_hash
+    try:
+        if files.read_record(here / "latency.json", Latency).model_hash == model_hash:
             return
+    except ConfigurationError:  # none yet, or cut off: measured anew
+        pass
     shell.run([sys.executable, "-m", "ml.stages.latency", model, mode], cwd=root, capture=False, loud=True)
 
 
@@ -84,11 +109,12 @@ def _key(root: Path, model: str, merge_base: MergeBase) -> str:
     digest = hashlib.sha256("\0".join(parts).encode())
     for path in paths:
         digest.update(path.read_bytes() if path.is_file() else b"-")
-    return digest.hexdigest() + "\n"
+    return digest.hexdigest()
 
 
-def _change(root: Path, model: str, base: str | None, rows_before: int | None, changed: Sequence[str]) -> Change:
-    """What the change did to this model's data, parameters and code."""
+def _change(root: Path, model: str, merge_base: MergeBase, rows_before: int | None) -> Change:
+    """What the change did to this model's data, gates, parameters and code."""
+    base = merge_base.commit
     before: dict[str, str] = {}
     for pin in dvc.pins(root):
         text = git.show(root, base, pin) if base else None
@@ -100,8 +126,9 @@ def _change(root: Path, model: str, base: str | None, rows_before: int | None, c
         data_hash_after=dvc.pinned(root).get(path),
         rows_before=rows_before,
         rows_after=files.read_record(validation, Validation).rows if validation.is_file() else None,
+        gates=gate.changed_gates(root, model, merge_base.mode, base) if base else (),
         params=_params_diff(root, model, base) if base else (),
-        files=tuple(name for name in changed if _concerns(name, model)),
+        files=tuple(name for name in merge_base.changed if _concerns(name, model)),
     )
 
 

@@ -30,7 +30,8 @@ def run(args: argparse.Namespace) -> int:
     """Check the models named, print the verdict table, write the reports; the exit code is the worst verdict's."""
     root = Path.cwd()
     git.require_repository(root)
-    with locks.exclusive(root / ".trunkline" / "check.lock", "another `trunkline check`"):
+    git.require_untracked(root)
+    with locks.check(root):
         with ThreadPoolExecutor(max_workers=1) as aside:
             asked = aside.submit(dvc.stale, root)
             # DVC takes half a second to answer: what else is needed is imported and read meanwhile.
@@ -98,7 +99,10 @@ def _report(root: Path, verdicts: Sequence[Verdict]) -> None:
     text = "".join(verdict.model_dump_json() for verdict in verdicts)
     key = hashlib.sha256(text.encode()).hexdigest() + "\n"
     path = root / "artifacts" / "report.key"
-    if path.is_file() and path.read_text() == key and "GITHUB_STEP_SUMMARY" not in os.environ:
+    written = [path.with_name("report.md"), path.with_name("report.html")]
+    written += [root / "artifacts" / verdict.model / "report.md" for verdict in verdicts]
+    is_there = all(each.is_file() for each in written) and path.is_file() and path.read_text() == key
+    if is_there and "GITHUB_STEP_SUMMARY" not in os.environ:
         return
     from ci.commands.report import write_reports  # noqa: PLC0415 - jinja2 and matplotlib only where a report is due
 

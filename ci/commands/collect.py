@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from ci.core.errors import ConfigurationError
-from ci.core.records import Plan, Verdict
-from ci.core.reporting.markdown import clean
+from ci.core.loglines import quiet
+from ci.core.params import NAME
+from ci.core.plan import MOST
+from ci.core.records import Outcome, Plan, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
 LARGEST = 4_000_000  # bytes of one record
-MOST = 100  # records
-MODEL = re.compile(r"[a-z0-9_]{1,64}")  # in a comment or a path it does no harm
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -53,6 +52,42 @@ def plan(path: Path) -> Plan:
     return found
 
 
+def of_leg(folder: Path, model: str, commit: str | None) -> Verdict:
+    """The verdict that the check job of `model` left in its artifact, `check-<model>` under `folder`.
+
+    Raises ConfigurationError as `verdicts` does, and for one that is missing, that the job kept of another model, mode
+    or commit, or that says other than its own gates.
+    """
+    artifact = folder / f"check-{model}"
+    path = artifact / model / "smoke" / "verdict.json"
+    if other := next((found for found in sorted(artifact.rglob("verdict.json")) if found != path), None):
+        raise _refusal(other, f"is not for the check of '{model}' to write; look at how it got there.")
+    if any(part.is_symlink() for part in (artifact, path.parent.parent, path.parent)):
+        raise _refusal(path, "lies behind a link; make it anew.")
+    if not path.exists():
+        raise _refusal(path, "is missing: the check stopped before it could judge; its log says why.")
+    verdict = _read(path, Verdict)
+    for what, found, wanted in (
+        ("model", verdict.model, model),
+        ("mode", verdict.mode, "smoke"),
+        ("commit", verdict.commit, commit),
+    ):
+        if found != wanted:
+            raise _refusal(path, f"is of {what} {str(found)[:64]!r}, but {wanted!r} is checked; run the check again.")
+    outcome, blocks = _by_its_gates(verdict)
+    if (verdict.verdict, verdict.blocks) != (outcome, blocks):
+        said = f"says '{verdict.verdict}'{' and blocks' if verdict.blocks else ''}, but its gates say"
+        raise _refusal(path, f"{said} '{outcome}'{' and block' if blocks else ''}; run the check again.")
+    return verdict
+
+
+def _by_its_gates(verdict: Verdict) -> tuple[Outcome, bool]:
+    """What the gates of a record come to, whatever its head says; a stage that stopped is never a pass."""
+    found = {gate.verdict for gate in verdict.gates} | ({Outcome.FAIL} if verdict.problem is not None else set())
+    outcome = next((one for one in (Outcome.FAIL, Outcome.INCONCLUSIVE) if one in found), Outcome.PASS)
+    return outcome, any(gate.blocks for gate in verdict.gates)
+
+
 def _read(path: Path, kind: type[R]) -> R:
     if path.is_symlink() or not path.is_file():
         raise _refusal(path, "is not a plain file; make it anew.")
@@ -70,10 +105,12 @@ def _read(path: Path, kind: type[R]) -> R:
 
 def _require_names(models: Sequence[str], path: Path) -> None:
     for model in models:
-        if not MODEL.fullmatch(model):
-            raise _refusal(path, f"names a model {model[:64]!r}; a name has up to 64 of a-z, 0-9 and _.")
+        if not NAME.fullmatch(model):
+            raise _refusal(
+                path, f"names a model {model[:64]!r}; a name has up to 64 of a-z, 0-9 and _, a letter first."
+            )
 
 
 def _refusal(path: Path, problem: str) -> ConfigurationError:
     """On one line whatever a record or a file name holds, since a line of a log can be a command to GitHub Actions."""
-    return ConfigurationError(clean(f"{path} {problem}"), file=clean(str(path)))
+    return ConfigurationError(quiet(f"{path} {problem}"), file=quiet(str(path)))

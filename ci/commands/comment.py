@@ -1,13 +1,15 @@
 """`trunkline comment`: one comment per workflow and model on the pull request, from records and our own templates.
 
 It runs with write permission on what an unprivileged run left behind, so nothing of that is posted as it is: records
-are read strictly and rendered here, and the pull request is found by its head commit, not by what a record says.
+are read strictly and rendered here, the pull request is found by its head commit, not by what a record says, and
+which commit was checked and how that ended is what the event says.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import sys
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,11 +18,12 @@ from ci.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from ci.adapters.github.client import Client
-    from ci.adapters.github.comments import Thread
-    from ci.core.records import Plan, Verdict
+    from ci.commands.untrusted import Found
+    from ci.core.records import Verdict
+    from ci.core.reporting.notes import CheckRun
 
 API = "https://api.github.com"
 
@@ -30,88 +33,104 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repo", metavar="OWNER/NAME", help="the repository (GITHUB_REPOSITORY)")
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--pr", type=int, metavar="N", help="the pull request's number")
-    which.add_argument("--sha", help="the commit that was checked: the open pull requests whose head it is")
+    which.add_argument("--sha", help="the commit that was checked: the open pull request whose head it is")
     parser.add_argument("--head", metavar="OWNER:BRANCH", help="with --sha: where that commit was pushed")
+    parser.add_argument(
+        "--base",
+        metavar="BRANCH",
+        help="with --sha: the branch it was checked for; several, apart by blanks, or none are not known",
+    )
     parser.add_argument("--verdicts", type=Path, metavar="DIR", required=True, help="where verdict.json files lie")
     parser.add_argument("--plan", type=Path, metavar="FILE", help="plan.json, to speak of models without a verdict too")
+    parser.add_argument("--conclusion", metavar="WORD", help="how the run that checked ended (success, failure, …)")
+    parser.add_argument("--run-url", metavar="URL", help="that run's address, which each comment links to")
     parser.add_argument("--workflow", metavar="NAME", default="check", help="whose comments these are (check)")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Render, find the pull request, and make each model's comment say what its verdict says."""
+    """Render, find the pull request, and make each model's comment say what its verdict says.
+
+    Records that are refused are told at the end, when all others are posted; the last of them is raised.
+    """
+    from ci.adapters.files import read_yaml  # noqa: PLC0415 - yaml stays out of `--help`
+    from ci.adapters.github import Locked  # noqa: PLC0415 - kept beside the others
     from ci.adapters.github.client import Client  # noqa: PLC0415 - requests stays out of `--help`
     from ci.adapters.github.comments import BOT, Thread  # noqa: PLC0415 - likewise
-    from ci.commands import collect  # noqa: PLC0415 - likewise pydantic
+    from ci.commands import untrusted  # noqa: PLC0415 - pydantic stays out of `--help`
+    from ci.commands.posting import post  # noqa: PLC0415 - likewise
+    from ci.core.params import parse_root  # noqa: PLC0415 - likewise
+    from ci.core.reporting.notes import CheckRun  # noqa: PLC0415 - kept beside the others
 
     client = Client(os.environ.get("GITHUB_TOKEN"), os.environ.get("GITHUB_API_URL") or API)
     repo = _checked("--repo", args.repo or os.environ.get("GITHUB_REPOSITORY"), r"[\w.-]+/[\w.-]+", "OWNER/NAME")
-    verdicts = collect.verdicts(args.verdicts)
-    plan = collect.plan(args.plan) if args.plan and args.plan.exists() else None
-    bodies = _rendered(verdicts, plan, args.workflow)
-    numbers = [args.pr] if args.pr is not None else _pulls(client, repo, args.sha, args.head)
-    for number in numbers:
+    if args.sha is not None:
+        _checked("--sha", args.sha, r"[0-9a-f]{40}|[0-9a-f]{64}", "a whole commit hash")
+    check = CheckRun(args.sha, args.conclusion or None, args.run_url or None)
+    listed = parse_root(*read_yaml(Path("params.yaml"))).models
+    found = untrusted.read(args.verdicts, args.plan)
+    bodies = _rendered(found, check)
+    others = _others(found, check) if args.plan is not None else None
+    for number in [args.pr] if args.pr is not None else _pulls(client, repo, args):
         thread = Thread(client, repo, number, os.environ.get("TRUNKLINE_BOT") or BOT)
-        for model, body in bodies.items():
-            print(f"#{number} {model}: comment {thread.upsert(_marker(args.workflow, model), body)}")
-        if plan is not None:
-            _take_back(thread, bodies, args.workflow)
-    if not bodies:
-        print(f"No verdict.json under {args.verdicts}: there is no report to post.")
+        try:
+            post(thread, bodies, workflow=args.workflow, listed=listed, others=others)
+        except Locked as fault:
+            print(f"#{number}: {fault.message}")
+    if not found.verdicts:
+        print(f"No readable verdict.json under {args.verdicts}: there is no report to post.")
+    for refused in found.refused[:-1]:
+        print(refused.message, file=sys.stderr)
+    if found.refused:
+        raise found.refused[-1]
     return 0
 
 
-def _rendered(verdicts: Sequence[Verdict], plan: Plan | None, workflow: str) -> dict[str, str]:
-    """The comment of each model that has a verdict or should have one."""
-    from ci.adapters.templates import render_markdown  # noqa: PLC0415 - jinja2 stays out of `--help`
-
+def _rendered(found: Found, check: CheckRun) -> dict[str, str]:
+    """The comment of each model that has a verdict or should have one, without its marker."""
     bodies = {
-        model: render_markdown(tuple(group), marker=_marker(workflow, model))
-        for model, group in groupby(verdicts, key=lambda verdict: verdict.model)
+        model: _report(tuple(group), check)
+        for model, group in groupby(found.verdicts, key=lambda verdict: verdict.model)
     }
-    for model in plan.models if plan else ():
-        bodies.setdefault(
-            model,
-            f"{_marker(workflow, model)}\n🔴 **{model}** has no verdict: its check ended before it could judge. "
-            "The job's log says why.\n",
-        )
+    for model in found.plan.models if found.plan else ():
+        bodies.setdefault(model, check.no_verdict(model))
     return bodies
 
 
-def _take_back(thread: Thread, bodies: Mapping[str, str], workflow: str) -> None:
-    """Where an earlier push left a comment on a model that this push does not touch, say so in it."""
-    for comment in thread.own():
-        model = _model_of(comment.body, workflow)
-        if model is None or model in bodies:
-            continue
-        marker = _marker(workflow, model)
-        body = f"{marker}\n⚪ **{model}** is not touched by this pull request any more: there is nothing to judge.\n"
-        print(f"#{thread.number} {model}: comment {thread.upsert(marker, body, create=False)}, no longer touched")
+def _report(verdicts: Sequence[Verdict], check: CheckRun) -> str:
+    from ci.adapters.templates import render_markdown  # noqa: PLC0415 - jinja2 stays out of `--help`
+    from ci.core.loglines import quiet  # noqa: PLC0415 - kept beside it
+    from ci.core.reporting.markdown import COMMENT_LIMIT, ROOM, length  # noqa: PLC0415 - kept beside it
 
-
-def _marker(workflow: str, model: str) -> str:
-    from ci.core.reporting.report import marker  # noqa: PLC0415 - pydantic stays out of `--help`
-
-    return marker(workflow, model)
-
-
-def _model_of(body: str, workflow: str) -> str | None:
-    """The model that one of this workflow's comments is about."""
-    found = re.match(r"<!-- trunkline:\S+:([a-z0-9_]+) -->", body)
-    return found[1] if found and body.startswith(_marker(workflow, found[1])) else None
-
-
-def _pulls(client: Client, repo: str, sha: str, head: str | None) -> list[int]:
-    """The open pull requests whose newest commit is `sha`: a run that was overtaken by a push finds none."""
-    _checked("--sha", sha, r"[0-9a-f]{40}|[0-9a-f]{64}", "a whole commit hash")
-    query: dict[str, str | int] = {"state": "open"}
-    if head is not None:
-        query["head"] = _checked("--head", head, r"[^:\s]+:\S+", "OWNER:BRANCH")
-    found = [pull["number"] for pull in client.every(f"/repos/{repo}/pulls", query) if pull["head"]["sha"] == sha]
-    if not found:
+    model = verdicts[0].model
+    try:
+        text = render_markdown(verdicts, limit=COMMENT_LIMIT - ROOM - length(check.head()))
+    except Exception as fault:  # noqa: BLE001 - whatever a stranger's record breaks, the other models are posted
         print(
-            f"No open pull request of {repo} has {sha[:8]} as its head (closed, or pushed to since): nothing to post."
+            f"{model}: the record cannot be shown ({quiet(f'{type(fault).__name__}: {fault}')[:200]})", file=sys.stderr
         )
+        return check.not_shown(model)
+    return check.head() + text
+
+
+def _others(found: Found, check: CheckRun) -> Callable[[str], str]:
+    """What to say of a model with a comment that this run says nothing of; "not touched" only if it ended well."""
+    if found.plan is None:
+        return check.ended_early
+    return check.untouched if check.succeeded else check.not_judged
+
+
+def _pulls(client: Client, repo: str, args: argparse.Namespace) -> tuple[int, ...]:
+    from ci.adapters.github.pulls import Checked, numbers  # noqa: PLC0415 - kept beside the client
+
+    # A fork that was deleted has no owner any more, and the event's head is ":branch".
+    head = args.head if args.head is not None and not args.head.startswith(":") else None
+    if head is not None:
+        _checked("--head", head, r"[^:\s]+:\S+", "OWNER:BRANCH")
+    bases = (args.base or "").split()  # an event that tells of several does not tell which
+    found, why_none = numbers(client, repo, Checked(args.sha, head, bases[0] if len(bases) == 1 else None))
+    if not found:
+        print(f"{why_none}: nothing to post.")
     return found
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ci.adapters import dvc, git, shell
+from ci.adapters import dvc, files, git, locks, shell
 from ci.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-UNCACHED = "not in cache"  # DVC says so of data that is missing, and of data as pinned that its cache lacks
+UNCACHED = "not in cache"  # DVC says so of data that is missing, and of any data while its cache lacks what is pinned
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +27,8 @@ def run(args: argparse.Namespace) -> int:  # noqa: ARG001 - every command is cal
     """Fetch or remake what is missing, then hold all of it to its pinned hash."""
     root = Path.cwd()
     git.require_repository(root)
-    ensure(root)
+    with locks.check(root):
+        ensure(root)
     for path, md5 in dvc.pinned(root).items():
         print(f"{path}  {md5}")
     return 0
@@ -36,7 +38,7 @@ def behind(root: Path, stale: dict[str, Any], models: Sequence[str]) -> bool:
     """Whether the data of `models` is missing, or differs from its pins, by DVC's status of all pins."""
     wanted = _wanted(root, models)
     states = {path: how for pin in dvc.pins(root) for path, how in _states(stale.get(pin)).items()}
-    return any(states.get(path, UNCACHED) != UNCACHED or not (root / path).exists() for path in wanted)
+    return any(path in states or not _is_there(root / path) for path in wanted)
 
 
 def ensure(root: Path, models: Sequence[str] | None = None) -> None:
@@ -46,10 +48,12 @@ def ensure(root: Path, models: Sequence[str] | None = None) -> None:
     data can be neither fetched nor remade.
     """
     wanted = _wanted(root, models)
-    missing = sorted(path for path in wanted if not (root / path).exists())
+    missing = sorted(path for path in wanted if not _is_there(root / path))
+    for path in missing:
+        shutil.rmtree(root / path, ignore_errors=True)
     if missing and not _fetched(root, missing):
         for path in missing:
-            if not (root / path).exists():
+            if not _is_there(root / path):
                 _remake(root, Path(path).name)
     _hold_to_pins(root, dvc.stale(root), wanted)
 
@@ -67,9 +71,14 @@ def _wanted(root: Path, models: Sequence[str] | None) -> set[str]:
     return {path for path in pinned if models is None or Path(path).name in models}
 
 
+def _is_there(path: Path) -> bool:
+    """Whether there is data; a killed simulator leaves nothing but a file that begins with a dot."""
+    return any(not entry.name.startswith(".") for entry in path.iterdir()) if path.is_dir() else path.exists()
+
+
 def _fetched(root: Path, missing: list[str]) -> bool:
     dvc.fetch(root, missing)
-    return all((root / path).exists() for path in missing)
+    return all(_is_there(root / path) for path in missing)
 
 
 def _remake(root: Path, model: str) -> None:
@@ -90,18 +99,26 @@ def _remake(root: Path, model: str) -> None:
 
 
 def _hold_to_pins(root: Path, stale: dict[str, Any], wanted: set[str]) -> None:
-    """Raise ConfigurationError when data differs from its pinned hash; give the cache what was remade."""
+    """Raise ConfigurationError when data differs from its pinned hash; give the cache what it lacks."""
     for pin in dvc.pins(root):
         states = _states(stale.get(pin))
         for path in sorted(wanted & states.keys()):
-            if states[path] != UNCACHED:
+            if states[path] != UNCACHED or not _is_cached_as_pinned(root, pin, path):
                 raise ConfigurationError(
                     f"{path} has other bytes than {pin} pins: if you changed it, pin it with "
                     f"`dvc commit --force {pin}`; if not, remove {path} and run again.",
                     file=pin,
                 )
-        if set(states.values()) == {UNCACHED} and all((root / path).exists() for path in states):
-            dvc.commit(root, pin)
+
+
+def _is_cached_as_pinned(root: Path, pin: str, path: str) -> bool:
+    """Let DVC hash the data and put it into its cache; False, and the pin as it was, when the hash is another."""
+    text = (root / pin).read_text()
+    dvc.commit(root, path)
+    if (root / pin).read_text() == text:
+        return True
+    files.write_text(root / pin, text)
+    return False
 
 
 def _states(reasons: object) -> dict[str, str]:

@@ -76,19 +76,24 @@ def gather(
 
 
 def beside(evidence: Evidence, baseline: Baseline | None, directory: Path | None) -> Evidence:
-    """The same with what the candidate is compared with; a baseline of the same model is called unchanged."""
-    if baseline is None or directory is None or baseline.status != "compared" or evidence.training is None:
+    """The same with what the candidate is compared with.
+
+    A baseline is called unchanged when its model and its predictions are the candidate's, byte for byte: one model may
+    well score other features.
+    """
+    if baseline is None or directory is None or baseline.status != "compared" or evidence.evaluation is None:
         return replace(evidence, baseline=baseline)
-    training = _optional(directory / "training.json", Training)
-    theirs = baseline.model_hash or (training.model_hash if training else None)
-    if theirs == evidence.training.model_hash:
-        same = baseline.model_copy(update={"status": "unchanged", "model_hash": theirs})
-        return replace(evidence, baseline=same, baseline_training=training)
+    training = files.read_record(directory / "training.json", Training)
+    evaluation = files.read_record(directory / "evaluation.json", Evaluation)
+    _require_one_run(directory, training, evaluation)
+    ours = (evidence.evaluation.model_hash, evidence.evaluation.predictions_hash)
+    same = (evaluation.model_hash, evaluation.predictions_hash) == ours
+    known = {"model_hash": evaluation.model_hash, "status": "unchanged" if same else "compared"}
     return replace(
         evidence,
-        baseline=baseline.model_copy(update={"model_hash": theirs}),
+        baseline=baseline.model_copy(update=known),
         baseline_training=training,
-        baseline_rows=predictions.read(directory / "predictions.parquet") if evidence.rows is not None else None,
+        baseline_rows=None if same else predictions.read(directory / "predictions.parquet"),
     )
 
 
@@ -103,8 +108,8 @@ def _require_one_run(candidate: Path, training: Training, evaluation: Evaluation
     path = candidate / "predictions.parquet"
     if path.is_file() and files.md5(path) != evaluation.predictions_hash:
         raise ConfigurationError(
-            f"{path} is not the file that evaluation.json beside it was made of (its hash differs); "
-            "run `trunkline check` to evaluate anew.",
+            f"{path} is not the file that evaluation.json beside it was made of: it was changed, or DVC's cache is "
+            "damaged; remove .dvc/cache and artifacts, and run `trunkline check`.",
             file=path,
         )
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ci.adapters import files, git
+from ci.adapters import files, git, locks
 from ci.core.errors import ConfigurationError, did_you_mean
 from ci.core.gating.verdict import conclude, exit_code
 from ci.core.params import Root, parse_root, require_files
@@ -43,19 +43,20 @@ def run(args: argparse.Namespace) -> int:
         if directory is not None and not directory.is_dir():
             raise ConfigurationError(f"{directory} is not a folder; name one that holds a predictions.parquet.")
     baseline_dir = args.baseline or root / "artifacts" / model / mode / "baseline"
-    (root / "artifacts" / model / mode / KEY).unlink(missing_ok=True)
-    verdict = gate_model(
-        root,
-        model,
-        mode,
-        candidate=args.candidate,
-        baseline_dir=baseline_dir if baseline_dir.is_dir() else None,
-        baseline=_at_hand(root, model, mode, baseline_dir),
-        commit=git.head(root),
-        base_commit=None,
-        change=Change(),
-        cached=(),
-    )
+    with locks.check(root):
+        (root / "artifacts" / model / mode / KEY).unlink(missing_ok=True)
+        verdict = gate_model(
+            root,
+            model,
+            mode,
+            candidate=args.candidate,
+            baseline_dir=baseline_dir if baseline_dir.is_dir() else None,
+            baseline=_at_hand(root, model, mode, baseline_dir),
+            commit=git.head(root),
+            base_commit=None,
+            change=Change(),
+            cached=(),
+        )
     print_verdicts([verdict])
     return exit_code([verdict])
 
@@ -66,7 +67,7 @@ def configured(root: Path, names: Sequence[str]) -> tuple[str, ...]:
     for name in names:
         if name not in known:
             raise ConfigurationError(f"there is no model '{name}' in params.yaml; {did_you_mean(name, known)}")
-    return tuple(names or known)
+    return tuple(dict.fromkeys(names or known))
 
 
 def gate_model(
@@ -132,6 +133,23 @@ def _gates(root: Path, model: str, params: Root) -> tuple[Task, tuple[Gate, ...]
 
     path = root / "ml" / "models" / model / "params.yaml"
     return parse_model(*files.read_yaml(path), params.defaults.gates, file=_shown(path, root))
+
+
+def changed_gates(root: Path, model: str, mode: Mode, base: str) -> tuple[str, ...]:
+    """The gates that `base` has and the working tree has no more, or otherwise; none where `base` cannot be read."""
+    from ci.core.gating.diff import gates_diff  # noqa: PLC0415 - as above
+    from ci.core.gating.gateparams import parse_model  # noqa: PLC0415 - as above
+
+    defaults, theirs = (git.show(root, base, name) for name in ("params.yaml", f"ml/models/{model}/params.yaml"))
+    if defaults is None or theirs is None:
+        return ()
+    try:
+        before = parse_model(
+            *files.parse_yaml(theirs, base), parse_root(*files.parse_yaml(defaults, base)).defaults.gates, file=base
+        )
+    except ConfigurationError:  # an older form of the file: what it asked for is not known
+        return ()
+    return gates_diff(before[1], _gates(root, model, _root_params(root))[1], mode)
 
 
 def _waivers(root: Path, model: str, declared: Sequence[Gate]) -> tuple[Waiver, ...]:

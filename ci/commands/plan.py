@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ci.adapters import dvc, files, git
+from ci.core.loglines import quiet
 from ci.core.plan import Evidence, decide
+from ci.core.reporting.markdown import escape
+from ci.core.scope import folder_of
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable, Iterable, Sequence
 
     from ci.core.records import Plan
 
@@ -31,20 +35,22 @@ def run(args: argparse.Namespace) -> int:
 
     root = Path.cwd()
     git.require_repository(root)
-    plan = decide(gate.configured(root, ()), _evidence(root, args.base))
+    git.require_untracked(root)
+    models = gate.configured(root, ())
+    plan = decide(models, _evidence(root, models, args.base))
     files.write_record(root / OUT, plan)
     _hand_over(plan)
     print(plan.model_dump_json(indent=2) if args.json else in_words(plan))
     return 0
 
 
-def in_words(plan: Plan) -> str:
-    """The plan as a Markdown list, a reason a line."""
-    lines = [f"- {model}: {reason}" for model, reasons in plan.reasons.items() for reason in reasons]
-    return "\n".join([f"plan: {plan.words}", *lines])
+def in_words(plan: Plan, shown: Callable[[str], str] = quiet) -> str:
+    """The plan as a Markdown list, a reason a line, each put through `shown`."""
+    lines = [f"- {model}: {shown(reason)}" for model, reasons in plan.reasons.items() for reason in reasons]
+    return "\n".join([f"plan: {shown(plan.words)}", *lines])
 
 
-def _evidence(root: Path, ref: str | None) -> Evidence:
+def _evidence(root: Path, models: Sequence[str], ref: str | None) -> Evidence:
     base = git.merge_base(root, ref)
     if base is None:
         return Evidence(base=None, shallow=git.is_shallow(root))
@@ -61,13 +67,22 @@ def _evidence(root: Path, ref: str | None) -> Evidence:
             path: md5 for pin, text in texts.items() if text for path, md5 in dvc.pinned_in(pin, text).items()
         },
         pins_after=dvc.pinned(root),
+        unlisted=_unlisted(root, models, base, paths),
+    )
+
+
+def _unlisted(root: Path, models: Sequence[str], base: str, paths: Iterable[str]) -> frozenset[str]:
+    """Folders of ml/models that changed and were models at the base: a params.yaml that the change adds is no proof."""
+    folders = {folder for path in paths if (folder := folder_of(path)) and folder not in models}
+    return frozenset(
+        folder for folder in folders if git.show(root, base, f"ml/models/{folder}/params.yaml") is not None
     )
 
 
 def _hand_over(plan: Plan) -> None:
     """Give GitHub Actions the job outputs `models` (a JSON list) and `any`, and the words for the run's page."""
     outputs = f"models={json.dumps(plan.models)}\nany={'true' if plan.models else 'false'}\n"
-    for name, text in (("GITHUB_OUTPUT", outputs), ("GITHUB_STEP_SUMMARY", f"{in_words(plan)}\n")):
+    for name, text in (("GITHUB_OUTPUT", outputs), ("GITHUB_STEP_SUMMARY", f"{in_words(plan, escape)}\n")):
         if path := os.environ.get(name):
             with Path(path).open("a", encoding="utf-8") as out:
                 out.write(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,46 +10,101 @@ from ci.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
+
+    from ci.core.records import GateResult, Verdict
 
 RESULTS = ("success", "failure", "cancelled", "skipped")
 
 
 def register(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
-    parser.add_argument("--plan", type=Path, metavar="FILE", required=True, help="plan.json of this run")
-    parser.add_argument("--verdicts", type=Path, metavar="DIR", required=True, help="where verdict.json files lie")
-    parser.add_argument("--check-result", choices=RESULTS, help="how the check jobs ended (needs.check.result)")
+    """Add the command's arguments: what the workflow itself knows, and the folder that the jobs' artifacts are in."""
+    parser.add_argument("--plan-result", choices=RESULTS, required=True, help="how the plan ended (needs.plan.result)")
+    parser.add_argument("--models", metavar="JSON", required=True, help="what was planned (needs.plan.outputs.models)")
+    parser.add_argument("--check-result", choices=RESULTS, required=True, help="how the checks ended, all together")
+    parser.add_argument(
+        "--records", type=Path, metavar="DIR", required=True, help="where the artifacts check-<model> lie"
+    )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the table and return the worst verdict's exit code; what was not judged is never a pass.
 
-    Raises ConfigurationError for a planned model without a verdict, and for jobs that failed though verdicts pass.
+    Each verdict that is accepted is written to artifacts/<model>/smoke/verdict.json, for the report. Raises
+    ConfigurationError for a plan or jobs that did not end well, and for a planned model without a verdict of its own.
     """
-    from ci.commands import collect  # noqa: PLC0415 - pydantic stays out of `--help`
+    from ci.adapters import git  # noqa: PLC0415 - subprocess stays out of `--help`
 
-    plan = collect.plan(args.plan)
-    if not plan.models:
-        if args.check_result in {"failure", "cancelled"}:
+    root = Path.cwd()
+    git.require_repository(root)
+    git.require_untracked(root)
+    if args.plan_result != "success":
+        raise ConfigurationError(f"The plan ended with {args.plan_result}, so nothing was judged; its log says why.")
+    models = _planned(args.models)
+    if not models:
+        if args.check_result != "skipped":
             raise ConfigurationError(
                 f"No model is planned, but the check jobs ended with {args.check_result}; see why."
             )
-        print(f"pass: {plan.words}")
+        print("pass: the plan says that no model is touched, so there is nothing to judge")
         return 0
     from ci.commands.table import print_verdicts  # noqa: PLC0415 - rich stays out of `--help`
     from ci.core.gating.verdict import exit_code  # noqa: PLC0415 - likewise numpy
 
-    verdicts = [verdict for verdict in collect.verdicts(args.verdicts) if verdict.model in plan.models]
-    print_verdicts(verdicts)
-    judged = {verdict.model for verdict in verdicts}
-    ended = f" (the check jobs ended with {args.check_result})" if args.check_result else ""
-    if missing := [model for model in plan.models if model not in judged]:
-        raise ConfigurationError(
-            f"No verdict.json under {args.verdicts} for {', '.join(missing)}{ended}: "
-            "the check stopped before it could judge; its log says why."
-        )
+    verdicts, refused = _accepted(root, args.records, models, git.head(root))
+    print_verdicts([_quiet(verdict) for verdict in verdicts])
+    ended = f"the check jobs ended with {args.check_result}"
+    if refused:
+        raise ConfigurationError(f"{len(refused)} of {len(models)} models have no verdict ({ended}): {refused[0]}")
     code = exit_code(verdicts)
-    if code == 0 and args.check_result not in {None, "success"}:
-        raise ConfigurationError(f"Every verdict passes, but something else went wrong{ended}; see the jobs' logs.")
+    if code == 0 and args.check_result != "success":
+        raise ConfigurationError(f"Every verdict passes, but something else went wrong ({ended}); see the jobs' logs.")
     return code
+
+
+def _planned(text: str) -> list[str]:
+    """The models of a plan's output. Raises ConfigurationError for anything but a JSON list of names, each once."""
+    from ci.core.params import NAME  # noqa: PLC0415 - pydantic stays out of `--help`
+
+    try:
+        models = json.loads(text)
+    except ValueError:
+        models = None
+    named = isinstance(models, list) and all(isinstance(one, str) and NAME.fullmatch(one) for one in models)
+    if not named or len({*models}) != len(models):
+        raise ConfigurationError(f"--models is {text[:80]!r}, but has to be a JSON list of models; see the plan's log.")
+    return list(models)
+
+
+def _accepted(root: Path, records: Path, models: Sequence[str], commit: str | None) -> tuple[list[Verdict], list[str]]:
+    """The verdicts of the planned models' own jobs, put where the report looks, and why others have none."""
+    from ci.adapters import files  # noqa: PLC0415 - as above
+    from ci.commands import collect  # noqa: PLC0415 - as above
+
+    verdicts, refused = [], []
+    for model in models:
+        try:
+            verdict = collect.of_leg(records, model, commit)
+        except ConfigurationError as refusal:
+            refused.append(refusal.message)
+            continue
+        files.write_record(root / "artifacts" / model / verdict.mode / "verdict.json", verdict)
+        verdicts.append(verdict)
+    return verdicts, refused
+
+
+def _quiet(verdict: Verdict) -> Verdict:
+    """A verdict whose words are no commands to GitHub's runner when they are printed."""
+    gates = tuple(_quiet_gate(gate) for gate in verdict.gates)
+    return verdict.model_copy(update={"summary": _line(verdict.summary), "gates": gates})
+
+
+def _quiet_gate(gate: GateResult) -> GateResult:
+    return gate.model_copy(update={name: _line(getattr(gate, name)) for name in ("gate", "rule", "reason")})
+
+
+def _line(text: str) -> str:
+    from ci.core.loglines import quiet  # noqa: PLC0415 - as above
+
+    return quiet(text)

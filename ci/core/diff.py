@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 from ci.core.records import ParamChange, Scalar
 
 
 def flatten(tree: Any, where: str = "") -> dict[str, Scalar]:
-    """Leaves of nested mappings and lists by dotted key (`model.layers.0`); dates and the like as text."""
+    """Leaves of nested mappings and lists by dotted key (`model.layers.0`); dates, infinities and the like as text."""
     if isinstance(tree, dict):
         pairs = [(str(key), value) for key, value in tree.items()]
     elif isinstance(tree, list):
         pairs = [(str(index), value) for index, value in enumerate(tree)]
     else:
-        known = tree is None or isinstance(tree, bool | int | float | str)
+        known = tree is None or isinstance(tree, bool | int | str) or (isinstance(tree, float) and isfinite(tree))
         return {where: tree if known else str(tree)}
     leaves: dict[str, Scalar] = {}
     for key, value in pairs:

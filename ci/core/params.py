@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 
     from ci.core.strict import Where
 
-NEEDED_FILES = ("params.yaml", "schema.py")
+NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+"""The name of a model: of a Python package, a folder, an artifact, a job and a comment's marker at once."""
+NEEDED_FILES = ("params.yaml", "schema.py", "features.py", "model.py")
 
 Policy = Literal["warn", "block"]
 Confidence = Annotated[float, Field(gt=0.5, lt=1)]
@@ -52,9 +55,10 @@ def parse_root(data: Any, line_of: Callable[[Where], int | None], *, file: str =
     for index, model in enumerate(root.models):
         if model in root.models[:index]:
             raise place.at("models", index).error(f"model '{model}' is listed twice; keep one.")
-        if not model.isidentifier() or model.lower() != model:
+        if not NAME.fullmatch(model):
             raise place.at("models", index).error(
-                f"'{model}' cannot name a model: it names a Python package, so use a-z, 0-9 and _ only."
+                f"{model[:80]!r} cannot name a model: it names a Python package, a job and an artifact, so use up to "
+                "64 of a-z, 0-9 and _, a letter first."
             )
     gates = root.defaults.gates
     require_tail(gates.confidence, gates.resamples, place.at("defaults", "gates", "resamples"))

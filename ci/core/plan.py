@@ -4,44 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from ci.core.errors import ConfigurationError
+from ci.core.loglines import quiet
 from ci.core.records import Plan
+from ci.core.scope import scope
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
-# What no verdict depends on, and what every verdict depends on; `*` crosses folders, the first match counts.
-HARMLESS = (
-    "*.md",
-    "docs/*",
-    "tests/*",
-    "benchmarks/*",
-    "k8s/*",
-    "LICENSE",
-    "*.gitignore",
-    ".editorconfig",
-    ".pre-commit-config.yaml",
-    ".npmrc",
-    "package.json",
-    "package-lock.json",
-    "constraints-dev.txt",
-    ".github/zizmor.yml",
-    ".ci/*",
-)
-SHARED = (
-    ("params.yaml", "defaults for every model"),
-    ("dvc.yaml", "stages of every model"),
-    ("ml/*", "code that every model shares"),
-    ("ci/*", "code that judges every model"),
-    (".github/*", "how every model is checked"),
-    ("pyproject.toml", "packages that every model runs on"),
-    ("constraints.txt", "packages that every model runs on"),
-    ("Makefile", "how every model's environment is made"),
-    (".dvc*", "how DVC keeps every model's data"),
-)
-UNKNOWN = "not known to be harmless"
+MOST = 256  # jobs that GitHub makes of one matrix
 
 
 @dataclass(frozen=True)
@@ -49,7 +22,8 @@ class Evidence:
     """What git and DVC say of a change.
 
     `paths` differ from `base`; `stale` is `dvc status --json`; the locks are the stages of dvc.lock by name; the
-    pins are the hashes of data by path.
+    pins are the hashes of data by path. `unlisted` are folders of ml/models that were models of their own at `base`,
+    with a params.yaml, though the root params.yaml does not list them now.
     """
 
     base: str | None
@@ -60,61 +34,61 @@ class Evidence:
     lock_after: Mapping[str, Any] = field(default_factory=dict)
     pins_before: Mapping[str, str] = field(default_factory=dict)
     pins_after: Mapping[str, str] = field(default_factory=dict)
+    unlisted: Collection[str] = ()
 
 
 def decide(models: Sequence[str], evidence: Evidence) -> Plan:
-    """Say which models, in the order given, have to be checked, and why."""
+    """Say which models, in the order given, have to be checked, and why.
+
+    Raises ConfigurationError for more of them than one workflow can check.
+    """
     if evidence.base is None:
         why = _no_baseline(shallow=evidence.shallow)
+        _require_few(models)
         return Plan(base_commit=None, models=tuple(models), reasons=dict.fromkeys(models, (why,)), words=why)
     reasons = {
         model: (*_by_path(model, models, evidence), *_by_data(model, models, evidence), *_by_dvc(model, evidence))
         for model in models
     }
     touched = {model: why for model, why in reasons.items() if why}
+    _require_few(touched)
     return Plan(
         base_commit=evidence.base,
         models=tuple(touched),
         reasons=touched,
-        words=_words(models, touched, len(evidence.paths)),
+        words=_words(models, touched, evidence),
     )
 
 
-def scope(path: str, models: Sequence[str]) -> tuple[tuple[str, ...], str]:
-    """The models that a changed path touches, and what the path is to them."""
-    if any(fnmatchcase(path, pattern) for pattern in HARMLESS):
-        return (), "harmless"
-    if path in {"dvc.lock", "data.dvc"} or fnmatchcase(path, "data/*.dvc"):
-        return (), "told model by model"
-    for model in models:
-        if path.startswith((f"ml/models/{model}/", f"data/{model}/")):
-            return (model,), "its own"
-    if path.count("/") > 2 and path.startswith("ml/models/"):
-        return (), "of a model that params.yaml does not list"
-    return tuple(models), next((why for pattern, why in SHARED if fnmatchcase(path, pattern)), UNKNOWN)
+def _require_few(models: Collection[str]) -> None:
+    if len(models) > MOST:
+        raise ConfigurationError(
+            f"This change touches {len(models)} models, and GitHub makes at most {MOST} jobs of one matrix; "
+            "split the change, or the repository."
+        )
 
 
 def _by_path(model: str, models: Sequence[str], evidence: Evidence) -> Iterator[str]:
     kinds: dict[str, list[str]] = defaultdict(list)
     for path in evidence.paths:
-        touched, why = scope(path, models)
+        touched, why = scope(path, models, evidence.unlisted)
         if model in touched:
             kinds[why].append(path)
     for why, paths in kinds.items():
         more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
-        yield f"{paths[0]}{more} changed" + ("" if why == "its own" else f": {why}")
+        yield f"{quiet(paths[0])}{more} changed" + ("" if why == "its own" else f": {why}")
 
 
 def _by_dvc(model: str, evidence: Evidence) -> Iterator[str]:
     before, after, stale = evidence.lock_before, evidence.lock_after, evidence.stale
     stages = _stages(model, {**before, **after, **stale})
     if relocked := [stage for stage in stages if before.get(stage) != after.get(stage)]:
-        yield f"dvc.lock has other entries than the base: {', '.join(relocked)}"
+        yield quiet(f"dvc.lock has other entries than the base: {', '.join(relocked)}")
     for stage in stages:
         if stage in stale and stage not in after:
-            yield f"dvc.lock has no entry for {stage} yet"
+            yield quiet(f"dvc.lock has no entry for {stage} yet")
         elif changed := ", ".join(_changes(stale.get(stage, ()))):
-            yield f"dvc.lock is behind {stage}: {changed}"
+            yield quiet(f"dvc.lock is behind {stage}: {changed}")
 
 
 def _stages(model: str, names: Mapping[str, Any]) -> list[str]:
@@ -146,7 +120,7 @@ def _by_data(model: str, models: Sequence[str], evidence: Evidence) -> Iterator[
         owner = next((one for one in models if f"{path}/".startswith(f"data/{one}/")), model)
         if before != after and owner == model:
             how = "is new" if before is None else "is gone" if after is None else "is not the base's"
-            yield f"the data pinned as {path} {how}"
+            yield f"the data pinned as {quiet(path)} {how}"
 
 
 def _no_baseline(*, shallow: bool) -> str:
@@ -158,7 +132,13 @@ def _no_baseline(*, shallow: bool) -> str:
     return "there is no earlier commit to compare with, so every model is checked"
 
 
-def _words(models: Sequence[str], touched: Mapping[str, Sequence[str]], paths: int) -> str:
+def _words(models: Sequence[str], touched: Mapping[str, Sequence[str]], evidence: Evidence) -> str:
+    gone = (
+        f"; no longer listed, so no longer checked: {', '.join(sorted(evidence.unlisted))}" if evidence.unlisted else ""
+    )
     if not touched:
-        return f"nothing that a model is made of or judged by changed ({paths} changed paths, {len(models)} models)"
-    return f"{len(touched)} of {len(models)} models touched: {', '.join(touched)}"
+        paths = len(evidence.paths)
+        return (
+            f"nothing that a model is made of or judged by changed ({paths} changed paths, {len(models)} models){gone}"
+        )
+    return f"{len(touched)} of {len(models)} models touched: {', '.join(touched)}{gone}"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 Mode = Literal["smoke", "full"]
 Task = Literal["binary", "regression"]
 Scalar = bool | int | float | str | None
+Seconds = Annotated[float, Field(ge=0, le=1e9)]  # bounded, so that their sum is finite too
 
 
 class Outcome(StrEnum):
@@ -116,7 +117,7 @@ class Timings(Record):
     """<mode>/timings.json: wall seconds of each stage when it last really ran."""
 
     mode: Mode
-    seconds: dict[str, float]
+    seconds: dict[str, Seconds]
 
 
 class Problem(Record):
@@ -192,12 +193,13 @@ class ParamChange(Part):
 
 
 class Change(Part):
-    """What this change did, against the merge base."""
+    """What this change did, against the merge base; `gates` are those that it took away or declared otherwise."""
 
     data_hash_before: str | None = None
     data_hash_after: str | None = None
     rows_before: int | None = None
     rows_after: int | None = None
+    gates: tuple[str, ...] = ()
     params: tuple[ParamChange, ...] = ()
     files: tuple[str, ...] = ()
 
@@ -240,7 +242,7 @@ class Verdict(Record):
     baseline: Baseline | None = None
     change: Change = Change()
     curves: tuple[Curve, ...] = ()
-    seconds: dict[str, float] = {}
+    seconds: dict[str, Seconds] = {}
     cached: tuple[str, ...] = ()
     problem: Problem | None = None
 

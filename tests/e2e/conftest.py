@@ -31,6 +31,9 @@ class Change:
         """The event that starts report.yml."""
         run = {
             "id": 1,
+            "run_attempt": 1,
+            "path": ".github/workflows/check.yml",
+            "html_url": "https://github.com/octo/line/actions/runs/1",
             "event": "pull_request",
             "conclusion": "success" if self.result.code == 0 else "failure",
             "head_sha": self.commit,
@@ -65,13 +68,17 @@ def act(base: Project, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Pr
 
 @pytest.fixture(scope="session")
 def pull_request(base: Project, act: Callable[[Project, str], Act]) -> Callable[..., Change]:
-    """Commits an edit on a branch of a fork and runs check.yml on the pull request."""
+    """Commits an edit, and `forced` files that git is told to ignore, on a branch of a fork, and runs check.yml."""
 
-    def open_it(name: str, file: str, before: str, after: str) -> Change:
+    def open_it(name: str, file: str, before: str, after: str, forced: dict[str, str] | None = None) -> Change:
         runner = act(base.copy(_beside(base.root, name)), name)
         project = runner.project
         project.git("switch", "--quiet", "--create", "change")
         project.edit(file, before, after)
+        for path, text in (forced or {}).items():
+            (project.root / path).parent.mkdir(parents=True, exist_ok=True)
+            (project.root / path).write_text(text)
+            project.git("add", "--force", path)
         commit = project.commit(name)
         head = {"ref": "change", "sha": commit, "repo": {"full_name": "forker/line", "fork": True}}
         payload = {

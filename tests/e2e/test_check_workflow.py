@@ -34,7 +34,7 @@ def test_a_good_change_passes_and_only_its_model_is_checked(passing: Change) -> 
 
 
 def test_the_legs_records_make_one_report(passing: Change) -> None:
-    report = passing.act.artifact("report")
+    report = passing.act.artifact("report-1")
     verdict = read_record(report / "churn" / "smoke" / "verdict.json", Verdict)
     assert verdict.verdict is Outcome.PASS
     assert verdict.commit == passing.commit
@@ -45,7 +45,7 @@ def test_the_legs_records_make_one_report(passing: Change) -> None:
 
 def test_no_rows_leave_the_runner(passing: Change, failing: Change) -> None:
     for change in (passing, failing):
-        kept = [path for path in change.act.artifact("report").parent.rglob("*") if path.is_file()]
+        kept = [path for path in change.act.artifact("report-1").parent.rglob("*") if path.is_file()]
         assert kept
         assert [path for path in kept if path.suffix == ".parquet"] == []
 
@@ -55,7 +55,7 @@ def test_a_gate_that_fails_fails_the_leg_and_the_verdict(failing: Change) -> Non
         failing.result.log
     )
     assert failing.result.code == 1
-    verdict = read_record(failing.act.artifact("report") / "churn" / "smoke" / "verdict.json", Verdict)
+    verdict = read_record(failing.act.artifact("report-1") / "churn" / "smoke" / "verdict.json", Verdict)
     assert verdict.verdict is Outcome.FAIL
     assert [gate.gate for gate in verdict.gates if gate.verdict is Outcome.FAIL] == ["roc_auc.min"]
 
@@ -69,7 +69,8 @@ def test_nothing_touched_is_a_pass_with_words(pull_request: Callable[..., Change
     change = pull_request("words", "CHANGELOG.md", "# Changelog", "# Changelog\n\nOne more word.")
     assert change.result.jobs == {"plan": "success", "verdict": "success"}, change.result.log
     assert change.result.code == 0
-    assert "pass: nothing that a model is made of or judged by changed (1 changed paths, 2 models)" in change.result.log
+    assert "nothing that a model is made of or judged by changed (1 changed paths, 2 models)" in change.result.log
+    assert "pass: the plan says that no model is touched, so there is nothing to judge" in change.result.log
 
 
 def test_a_plan_that_fails_fails_the_verdict(pull_request: Callable[..., Change]) -> None:
@@ -77,6 +78,14 @@ def test_a_plan_that_fails_fails_the_verdict(pull_request: Callable[..., Change]
     assert change.result.jobs == {"plan": "failure", "verdict": "failure"}, change.result.log
     assert change.result.code == 1
     assert "modles" in change.result.log
+
+
+def test_a_plan_that_is_committed_does_not_hide_one_that_fails(pull_request: Callable[..., Change]) -> None:
+    forged = Plan(base_commit=None, models=(), reasons={}, words="nothing changed").model_dump_json()
+    change = pull_request("forged", "params.yaml", "models:", "modles:", {"artifacts/plan.json": forged})
+    assert change.result.jobs == {"plan": "failure", "verdict": "failure"}, change.result.log
+    assert change.result.code == 1
+    assert "artifacts/plan.json is tracked by git" in change.result.log
 
 
 def test_a_leg_that_dies_before_its_verdict_fails_the_verdict(pull_request: Callable[..., Change]) -> None:
@@ -94,7 +103,7 @@ def test_a_first_push_checks_every_model(base: Project, act: Callable[[Project, 
     legs = {"check (churn)": "success", "check (fraud)": "success"}
     assert result.jobs == {"plan": "success", **legs, "verdict": "success"}, result.log
     assert "there is no earlier commit to compare with, so every model is checked" in result.log
-    assert {path.parent.parent.name for path in runner.artifact("report").rglob("verdict.json")} == {"churn", "fraud"}
+    assert {path.parent.parent.name for path in runner.artifact("report-1").rglob("verdict.json")} == {"churn", "fraud"}
 
 
 def setup(project: Path, path: Path, **env: str) -> subprocess.CompletedProcess[str]:

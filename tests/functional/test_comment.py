@@ -1,4 +1,4 @@
-"""`trunkline comment` and `trunkline verdict` on records in a folder, and a GitHub held to its description."""
+"""`trunkline comment` on records in a folder, and a GitHub held to its description."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from ci.adapters.github import protocol
 from ci.cli import main
 from ci.core.records import GateResult, Outcome, Plan, Verdict
+from ci.core.reporting import report
 from tests.github.server import Comment, GitHub, Pull, State, running
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 SHA = "a" * 40
 FRAUD, CHURN = "<!-- trunkline:check:fraud -->", "<!-- trunkline:check:churn -->"
+HEAD = "<sub>The check of `aaaaaaaa`</sub>\n\n"
+RUN = "https://github.com/octo/line/actions/runs/1"
 
 
 @pytest.fixture
@@ -31,6 +34,7 @@ def github(monkeypatch: pytest.MonkeyPatch) -> Iterator[GitHub]:
         monkeypatch.setenv("GITHUB_TOKEN", stand.state.token)
         monkeypatch.setenv("GITHUB_REPOSITORY", "octo/line")
         monkeypatch.setattr(protocol, "backoff", lambda times: 0.0)
+        monkeypatch.setattr(protocol, "PAUSE", 0.0)
         yield stand
 
 
@@ -66,10 +70,6 @@ def comment(folder: Path, *options: str) -> int:
     return main(["comment", "--verdicts", str(folder), "--plan", str(folder / "plan.json"), *where])
 
 
-def judge(folder: Path, *options: str) -> int:
-    return main(["verdict", "--plan", str(folder / "plan.json"), "--verdicts", str(folder), *options])
-
-
 def test_one_comment_per_model_updated_in_place(github: GitHub, tmp_path: Path) -> None:
     assert comment(put(tmp_path, verdict("fraud"), verdict("churn"))) == 0
     churn, fraud = github.bodies(7)
@@ -87,7 +87,9 @@ def test_by_number_or_by_commit_alone(github: GitHub, tmp_path: Path) -> None:
     put(tmp_path, verdict("fraud"))
     assert comment(tmp_path, "--pr", "8") == 0
     assert comment(tmp_path, "--sha", SHA) == 0
-    assert github.bodies(7) == github.bodies(8)
+    (by_number,), (by_commit,) = github.bodies(8), github.bodies(7)
+    assert HEAD in by_commit
+    assert by_commit.replace(HEAD, "") == by_number
 
 
 @pytest.mark.parametrize(
@@ -119,7 +121,10 @@ def test_a_model_no_longer_touched_is_taken_back(github: GitHub, tmp_path: Path)
     comment(put(tmp_path / "second", verdict("churn")))
     churn, fraud, other = github.bodies(7)
     assert "churn was judged" in churn
-    assert fraud == f"{FRAUD}\n⚪ **fraud** is not touched by this pull request any more: there is nothing to judge.\n"
+    assert (
+        fraud
+        == f"{FRAUD}\n{HEAD}⚪ **fraud** is not touched by this pull request any more: there is nothing to judge.\n"
+    )
     assert other == f"{FRAUD}\nmine"
     assert comment(put(tmp_path / "third", verdict("fraud"))) == 0
     assert "fraud was judged" in github.bodies(7)[1]
@@ -133,10 +138,124 @@ def test_a_planned_model_without_a_verdict_is_not_called_untouched(github: GitHu
 def test_without_a_plan_nothing_is_said_of_other_models(github: GitHub, tmp_path: Path) -> None:
     comment(put(tmp_path / "first", verdict("fraud")))
     before = github.bodies(7)
-    folder = put(tmp_path / "second")
-    (folder / "plan.json").unlink()
-    assert comment(folder) == 0
+    assert main(["comment", "--verdicts", str(tmp_path / "none"), "--sha", SHA]) == 0
     assert github.bodies(7) == before
+
+
+def test_a_run_that_left_nothing_says_so_in_the_comments_that_are_there(github: GitHub, tmp_path: Path) -> None:
+    comment(put(tmp_path, verdict("fraud")))
+    where = ("--sha", SHA, "--head", "dana:change", "--conclusion", "failure", "--run-url", RUN)
+    assert comment(tmp_path / "none", *where) == 0
+    (body,) = github.bodies(7)
+    assert "judged\n" not in body
+    assert "ended in failure" in body
+    assert f"]({RUN})" in body
+    assert "the check of `aaaaaaaa` ended before it could judge" in body
+    assert github.count("POST") == 1
+
+
+def test_a_run_that_did_not_succeed_shows_no_bare_pass_and_takes_nothing_back(github: GitHub, tmp_path: Path) -> None:
+    comment(put(tmp_path / "first", verdict("fraud"), verdict("churn")))
+    comment(put(tmp_path / "second", verdict("churn")), "--sha", SHA, "--conclusion", "failure", "--run-url", RUN)
+    churn, fraud = github.bodies(7)
+    told = f"{CHURN}\n> ⚠️ **The check of `aaaaaaaa` ended in failure.**"
+    assert churn.startswith(told)
+    assert churn.index(told) < churn.index("✅")
+    assert "not touched" not in fraud
+    assert "**fraud** was not judged anew" in fraud
+
+
+def test_a_run_that_succeeded_names_its_commit_and_itself(github: GitHub, tmp_path: Path) -> None:
+    comment(put(tmp_path, verdict("fraud")), "--sha", SHA, "--conclusion", "success", "--run-url", RUN)
+    assert github.bodies(7)[0].startswith(f"{FRAUD}\n<sub>The check of `aaaaaaaa` [The run]({RUN})</sub>\n")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--conclusion", "fine](x)"), ("--run-url", "javascript:x"), ("--run-url", "https://x/) y")]
+)
+def test_what_the_event_says_is_checked(github: GitHub, tmp_path: Path, option: str, value: str) -> None:
+    assert comment(put(tmp_path, verdict("fraud")), "--sha", SHA, option, value) == 1
+    assert github.state.requests == []
+
+
+def test_of_pull_requests_that_share_a_commit_the_one_it_was_checked_for(
+    github: GitHub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    github.state.pulls.append(Pull(number=9, sha=SHA, head="dana:change", base="next"))
+    put(tmp_path, verdict("fraud"))
+    for unknown in ((), ("--base", ""), ("--base", "main next")):
+        assert comment(tmp_path, "--sha", SHA, "--head", "dana:change", *unknown) == 0
+        assert "#7, #9 all have aaaaaaaa as their head" in capsys.readouterr().out
+        assert github.state.comments == []
+    assert comment(tmp_path, "--sha", SHA, "--base", "next") == 0
+    assert (len(github.bodies(7)), len(github.bodies(9))) == (0, 1)
+    assert comment(tmp_path, "--sha", SHA, "--base", "gone") == 0
+    assert len(github.state.comments) == 1
+    assert "goes to the branch it was checked for" in capsys.readouterr().out
+
+
+def test_a_pull_request_from_a_deleted_fork(github: GitHub, tmp_path: Path) -> None:
+    github.state.pulls[0].fork_deleted = True
+    assert comment(put(tmp_path, verdict("fraud")), "--sha", SHA, "--head", ":change") == 0
+    assert len(github.bodies(7)) == 1
+
+
+def test_invented_models_make_five_comments_whatever_is_pushed(
+    github: GitHub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for push in range(2):
+        invented = [verdict(f"model{push}{n}") for n in range(7)]
+        assert comment(put(tmp_path / str(push), *invented, verdict("fraud"))) == 0
+    assert len(github.bodies(7)) == 6
+    assert sum(FRAUD in body for body in github.bodies(7)) == 1
+    told = capsys.readouterr().out
+    assert "no comment for model05, model06: params.yaml of the default branch does not list them" in told
+    assert "no comment for model10, model11, model12, model13, model14 and 2 more" in told
+
+
+def test_comments_are_listed_twice_however_many_models(github: GitHub, tmp_path: Path) -> None:
+    names = ["churn", "fraud", *(f"model{n}" for n in range(5))]
+    for times in (2, 3):  # posted and looked at again; then found as they are
+        comment(put(tmp_path, *(verdict(name) for name in names)))
+        assert sum("/comments" in line for line in github.state.requests if line.startswith("GET")) == times
+    assert github.count("POST") == 7
+
+
+def test_a_locked_pull_request_is_told(github: GitHub, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    github.state.pulls[0].locked = True
+    assert comment(put(tmp_path, verdict("fraud"))) == 0
+    assert "#7: The conversation is locked" in capsys.readouterr().out
+
+
+def test_a_record_that_cannot_be_shown_stops_no_other(
+    github: GitHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = report.commands
+
+    def breaks(one: Verdict) -> tuple[str, ...]:
+        if one.model == "churn":
+            raise OverflowError("no\n::error::way")
+        return known(one)
+
+    monkeypatch.setattr(report, "commands", breaks)
+    assert comment(put(tmp_path, verdict("churn"), verdict("fraud"))) == 0
+    churn, fraud = github.bodies(7)
+    assert "**churn** has a record that cannot be shown" in churn
+    assert "fraud was judged" in fraud
+    assert "(OverflowError: no : :error: :way)" in capsys.readouterr().err
+
+
+def test_seconds_whose_sum_is_no_number_are_refused(
+    github: GitHub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = verdict("fraud").model_dump(mode="json") | {"seconds": {"a": 1.7e308, "b": 1.7e308}}
+    put(tmp_path, verdict("churn"), verdict("fraud"))
+    (tmp_path / "fraud" / "smoke" / "verdict.json").write_text(json.dumps(record))
+    assert comment(tmp_path) == 1
+    assert "seconds.a: Input should be less than or equal to" in capsys.readouterr().err
+    churn, fraud = github.bodies(7)
+    assert "churn was judged" in churn
+    assert "**fraud** has no verdict" in fraud
 
 
 def test_what_a_fork_writes_is_shown_and_does_nothing(github: GitHub, tmp_path: Path) -> None:
@@ -162,7 +281,7 @@ def test_what_a_fork_writes_is_shown_and_does_nothing(github: GitHub, tmp_path: 
             json.dumps(verdict("fraud").model_dump(mode="json") | {"blocks": "no"}),
             "blocks: Input should be a valid boolean",
         ),
-        (json.dumps(verdict("fraud").model_dump(mode="json") | {"x\n::error::y": 1}), "x ::error::y: Extra inputs"),
+        (json.dumps(verdict("fraud").model_dump(mode="json") | {"x\n::error::y": 1}), "x : :error: :y: Extra inputs"),
         (verdict("fraud --> @all").model_dump_json(), "names a model 'fraud --> @all'"),
         (verdict("../../etc").model_dump_json(), "names a model '../../etc'"),
         (" " * 4_000_001, "has 4,000,001 bytes"),
@@ -172,20 +291,22 @@ def test_what_a_fork_writes_is_shown_and_does_nothing(github: GitHub, tmp_path: 
 def test_a_record_that_is_none_is_refused(
     github: GitHub, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, words: str
 ) -> None:
-    put(tmp_path)
-    (tmp_path / "verdict.json").write_text(text)
+    put(tmp_path, verdict("churn"), planned=("churn",))
+    (tmp_path / "fraud").mkdir()
+    (tmp_path / "fraud" / "verdict.json").write_text(text)
     assert comment(tmp_path) == 1
     told = capsys.readouterr().err
     assert told.count("\n") == 1
     assert words in told
-    assert github.state.requests == []
+    (body,) = github.bodies(7)
+    assert "churn was judged" in body
 
 
-def test_a_link_or_a_second_record_is_refused(
+def test_a_link_a_second_record_and_one_out_of_place_are_refused(
     github: GitHub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     put(tmp_path, verdict("fraud"))
-    second = tmp_path / "verdict.json"
+    second = tmp_path / "fraud" / "verdict.json"
     second.symlink_to(tmp_path / "fraud" / "smoke" / "verdict.json")
     assert comment(tmp_path) == 1
     assert "is not a plain file" in capsys.readouterr().err
@@ -193,6 +314,17 @@ def test_a_link_or_a_second_record_is_refused(
     second.write_text(verdict("fraud").model_dump_json())
     assert comment(tmp_path) == 1
     assert "are both the smoke verdict of 'fraud'" in capsys.readouterr().err
+    second.unlink()
+    other = tmp_path / "zzz" / "fraud" / "smoke" / "verdict.json"
+    other.parent.mkdir(parents=True)
+    other.write_text(verdict("fraud").model_dump_json())
+    (tmp_path / "verdict.json").write_text(verdict("churn").model_dump_json())
+    (tmp_path / "plan.json").write_text("{}")
+    assert comment(tmp_path) == 1
+    told = capsys.readouterr().err
+    for words in ("does not lie in the folder of a model", "zzz holds a verdict of 'fraud'", "not a whole Plan"):
+        assert words in told
+    assert told.count("\n") == 3
 
 
 @pytest.mark.parametrize(
@@ -226,51 +358,3 @@ def test_one_sentence(
 def test_where_to_post_is_checked(github: GitHub, tmp_path: Path, options: tuple[str, ...]) -> None:
     assert comment(put(tmp_path, verdict("fraud")), *options) == 1
     assert github.state.requests == []
-
-
-INCONCLUSIVE = Outcome.INCONCLUSIVE
-
-
-@pytest.mark.parametrize(
-    ("verdicts", "code"),
-    [
-        ([verdict("fraud"), verdict("churn")], 0),
-        ([verdict("fraud"), verdict("churn", Outcome.FAIL, blocks=True)], 3),
-        ([verdict("fraud"), verdict("churn", INCONCLUSIVE)], 0),
-        ([verdict("fraud"), verdict("churn", INCONCLUSIVE, blocks=True)], 4),
-    ],
-)
-def test_the_worst_verdict_counts(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], verdicts: list[Verdict], code: int
-) -> None:
-    assert judge(put(tmp_path, *verdicts)) == code
-    out = capsys.readouterr().out
-    assert "fraud" in out
-    assert "churn" in out
-
-
-def test_nothing_touched_is_a_pass_with_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert judge(put(tmp_path), "--check-result", "skipped") == 0
-    assert capsys.readouterr().out == "pass: 0 models are touched\n"
-    assert judge(tmp_path, "--check-result", "failure") == 1
-
-
-def test_a_planned_model_without_a_verdict_is_no_pass(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = put(tmp_path, verdict("fraud"), planned=("churn", "fraud"))
-    assert judge(folder, "--check-result", "failure") == 1
-    assert "for churn (the check jobs ended with failure)" in capsys.readouterr().err
-    assert judge(folder) == 1
-
-
-def test_a_model_that_was_not_planned_does_not_count(tmp_path: Path) -> None:
-    assert judge(put(tmp_path, verdict("fraud"), verdict("churn", Outcome.FAIL, blocks=True), planned=("fraud",))) == 0
-
-
-@pytest.mark.parametrize(("result", "code"), [("success", 0), ("failure", 1), ("cancelled", 1), ("skipped", 1)])
-def test_a_job_that_failed_beside_a_pass_is_no_pass(tmp_path: Path, result: str, code: int) -> None:
-    assert judge(put(tmp_path, verdict("fraud")), "--check-result", result) == code
-
-
-def test_no_plan_is_no_pass(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert judge(tmp_path) == 1
-    assert "plan.json is missing; `trunkline plan` writes it." in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -98,6 +99,35 @@ def test_outside_of_a_git_repository_one_sentence_says_so(project: Project, tmp_
     assert done.stdout == ""
     assert "is not in a git repository" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_odd_file_names_are_told_on_a_line_each(project: Project, tmp_path: Path) -> None:
+    (project.root / "ci" / "a\n::error::b_c.py").write_text("")
+    (project.root / os.fsdecode(b"docs/\xff.txt")).write_text("")
+    summary = tmp_path / "summary"
+    said = project.trunkline("plan", GITHUB_STEP_SUMMARY=str(summary)).stdout
+    assert "- churn: ci/a : :error: :b_c.py changed: code that judges every model" in said.splitlines()
+    assert "b\\_c.py" in summary.read_text()
+    assert all(line.startswith(("plan: ", "- ")) for line in summary.read_text().splitlines())
+
+
+def test_a_folder_that_was_a_model_is_another_matter_than_shared_code(project: Project) -> None:
+    folder = project.root / "ml" / "models" / "old"
+    folder.mkdir()
+    (folder / "params.yaml").write_text("kind: tabular\n")
+    assert plan(project).models == ("churn", "fraud")
+    project.commit("a model that is not listed")
+    (folder / "model.py").write_text("")
+    assert plan(project, "--base", "HEAD").models == ()
+
+
+def test_a_committed_record_is_refused(project: Project) -> None:
+    plan(project)
+    project.git("add", "--force", "artifacts/plan.json")
+    project.commit("forged")
+    done = project.trunkline("plan", code=1)
+    assert "artifacts/plan.json is tracked by git" in done.stderr
+    assert "git rm --cached artifacts/plan.json" in done.stderr
 
 
 def test_a_base_that_does_not_exist_is_named(project: Project) -> None:

@@ -143,6 +143,66 @@ def test_the_required_check_always_runs() -> None:
     assert set(jobs["verdict"]["needs"]) == set(jobs) - {"verdict"}
 
 
+def test_the_verdict_rests_on_what_the_workflow_knows_and_on_records_away_from_the_code() -> None:
+    job = load(GITHUB / "workflows" / "check.yml")["jobs"]["verdict"]
+    (verdict,) = [step for step in job["steps"] if step.get("run", "").startswith("trunkline verdict ")]
+    assert verdict["if"] == "always()"
+    assert verdict["env"] == {
+        "PLAN_RESULT": "${{ needs.plan.result }}",
+        "MODELS": "${{ needs.plan.outputs.models }}",
+        "CHECK_RESULT": "${{ needs.check.result }}",
+        "RECORDS": "${{ runner.temp }}/records",
+    }
+    before = job["steps"][: job["steps"].index(verdict)]
+    (download,) = [step for step in before if step.get("uses", "").startswith("actions/download-artifact@")]
+    assert download["with"] == {"pattern": "{plan,check-*}", "path": "${{ runner.temp }}/records"}
+
+
+def test_a_report_is_of_one_attempt() -> None:
+    job = load(GITHUB / "workflows" / "check.yml")["jobs"]["verdict"]
+    (upload,) = [step for step in job["steps"] if step.get("uses", "").startswith("actions/upload-artifact@")]
+    assert upload["with"]["name"] == "report-${{ github.run_attempt }}"
+
+
+def test_a_pull_request_is_checked_anew_when_its_base_changes() -> None:
+    check = load(GITHUB / "workflows" / "check.yml")
+    assert check[True]["pull_request"] == {
+        "branches": ["main"],
+        "types": ["opened", "synchronize", "reopened", "edited"],
+    }
+    assert "if" not in check["jobs"]["plan"]
+
+
+def test_the_base_is_named_as_no_tag_can_be() -> None:
+    assert (
+        "format('refs/remotes/origin/{0}', github.base_ref)"
+        in load(GITHUB / "workflows" / "check.yml")["env"]["TRUNKLINE_BASE"]
+    )
+
+
+def test_only_a_pull_request_cancels_its_older_run() -> None:
+    assert load(GITHUB / "workflows" / "check.yml")["concurrency"] == {
+        "group": "check-${{ github.event_name }}-"
+        "${{ github.event_name == 'pull_request' && github.ref || github.run_id }}",
+        "cancel-in-progress": "${{ github.event_name == 'pull_request' }}",
+    }
+
+
+def test_the_environments_key_has_all_that_decides_what_is_installed() -> None:
+    made = steps(GITHUB / "actions" / "setup" / "action.yml")
+    (cache,) = [step for step in made if step.get("uses", "").startswith("actions/cache@")]
+    (index,) = [step for step in made if step.get("id") == "index"]
+    assert index["env"] == {"INDEX": "${{ inputs.torch-index }}"}
+    assert made.index(index) < made.index(cache)
+    for part in ("steps.index.outputs.hash", "steps.python.outputs", "'.github/actions/setup/**'", "constraints*.txt"):
+        assert part in cache["with"]["key"]
+
+
+@pytest.mark.parametrize("path", ["/.github", "/ci", "/Makefile", "/dvc.yaml", "/dvc.lock", "/params.yaml"])
+def test_what_could_bend_a_verdict_has_an_owner(path: str) -> None:
+    assert re.search(rf"^{re.escape(path)} @\S+/\S+$", (GITHUB / "CODEOWNERS").read_text(), re.MULTILINE)
+
+
 def test_every_job_runs_where_the_tests_run_it() -> None:
     assert {job["runs-on"] for path in WORKFLOWS for job in load(path)["jobs"].values()} == {LABEL}
 

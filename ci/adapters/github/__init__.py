@@ -21,6 +21,10 @@ class Forbidden(GitHubError):
     """403: GitHub knows the token and does not let it do this."""
 
 
+class Locked(Forbidden):
+    """403: the conversation is locked, and this token may not write in it all the same."""
+
+
 class NotFound(GitHubError):
     """404 or 410: it is not there, or this token may not see it."""
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from ci.adapters.github import Broken, NotFound, protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from ci.adapters.github.client import Client
 
 BOT = "github-actions[bot]"  # who the workflow token writes as; it may not ask GET /user
@@ -50,41 +52,75 @@ class Thread:
         return sorted((one for one in comments if one.author.casefold() == login), key=lambda one: one.id)
 
     def upsert(self, marker: str, body: str, *, create: bool = True) -> Action:
-        """Make `body`, which begins with `marker`, the one comment of ours with that marker.
+        """Make `body`, which begins with `marker`, the one comment of ours with that marker. See `upsert_all`."""
+        return self.upsert_all({marker: body}, create=create)[marker]
 
-        Without `create`, only a comment that is there already is changed. The oldest of several is kept, which all
-        who post at once agree on, and the younger are deleted. Raises GitHubError.
+    def upsert_all(
+        self, bodies: Mapping[str, str], *, create: bool = True, known: Sequence[Comment] | None = None
+    ) -> dict[str, Action]:
+        """For each marker make its body, which begins with it, the one comment of ours with that marker.
+
+        Without `create`, only comments that are there already are changed. `known` are our comments if the caller
+        has just listed them. The oldest of several is kept, which all who post at once agree on, and the younger are
+        deleted. The comments are listed at most twice unless something fails. Raises GitHubError.
         """
-        text = body if body.startswith(marker) else f"{marker}\n{body}"
-        failure: _Unsure | _Gone | None = None
-        for times in range(ROUNDS):
-            if times:
-                self.client.sleep(protocol.backoff(times - 1))
-            try:
-                return self._settle(marker, text, create=create)
-            except (_Unsure, _Gone) as fault:  # look before posting again; start over
-                failure = fault
-        raise failure or AssertionError
+        texts = {marker: body if body.startswith(marker) else f"{marker}\n{body}" for marker, body in bodies.items()}
+        made: dict[str, Comment] = {}
+        actions: dict[str, Action] = {}
+        if texts:
+            actions = self.settle(texts, made, self.own() if known is None else known, create=create)
+        if made:
+            # Another job may have posted since; the list may lag behind our own posts.
+            again = replace(self, author=self._writer(made))
+            actions |= again.settle({marker: texts[marker] for marker in made}, made, again.own(), create=create)
+        return actions
 
-    def _settle(self, marker: str, text: str, *, create: bool) -> Action:
-        ours = [one for one in self.own() if one.body.startswith(marker)]
-        made = None
+    def settle(
+        self, texts: Mapping[str, str], made: dict[str, Comment], own: Sequence[Comment], *, create: bool
+    ) -> dict[str, Action]:
+        """One pass of `upsert_all` over comments just listed, which adds what it posts to `made`.
+
+        Where a write's outcome is not known it looks before it posts again. Raises GitHubError.
+        """
+        actions: dict[str, Action] = {}
+        for marker, text in texts.items():
+            failed = 0
+            while marker not in actions:
+                try:
+                    actions[marker] = self._settle(marker, text, made, own, create=create)
+                except (_Unsure, _Gone):
+                    failed += 1
+                    if failed == ROUNDS:
+                        raise
+                    self.client.sleep(protocol.backoff(failed - 1))
+                    own = self.own()
+        return actions
+
+    def _writer(self, made: Mapping[str, Comment]) -> str:
+        """Who the token writes as, which is told where it is not who was expected."""
+        author = next(iter(made.values())).author
+        if author.casefold() != self.author.casefold():
+            print(f"This token writes as '{author}'; set TRUNKLINE_BOT to that.", file=sys.stderr)
+        return author
+
+    def _settle(
+        self, marker: str, text: str, made: dict[str, Comment], own: Sequence[Comment], *, create: bool
+    ) -> Action:
+        mine = made.get(marker)
+        seen = {one.id: one for one in own if one.body.startswith(marker)} | ({mine.id: mine} if mine else {})
+        ours = sorted(seen.values(), key=lambda one: one.id)
         if not ours:
             if not create:
                 return "absent"
-            made = self._post(text)
-            if made.author.casefold() != self.author.casefold():
-                print(f"This token writes as '{made.author}'; set TRUNKLINE_BOT to that.", file=sys.stderr)
-            # Another job may have posted since; the list may lag behind our own post.
-            seen = {one.id: one for one in self.own(made.author) if one.body.startswith(marker)}
-            ours = sorted({made.id: made, **seen}.values(), key=lambda one: one.id)
+            made[marker] = self._post(text)
+            return "created"
         kept, *younger = ours
         changed = not _same(kept.body, text)
         if changed:
             self._patch(kept, text)
         for one in younger:
             self._delete(one)
-        if kept == made:
+        if kept == mine:
             return "created"
         return "updated" if changed or younger else "unchanged"
 

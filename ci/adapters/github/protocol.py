@@ -18,6 +18,7 @@ from ci.adapters.github import (
     Forbidden,
     GitHubError,
     Invalid,
+    Locked,
     NotFound,
     RateLimited,
     TokenMissing,
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 TRIES = 5
 MAX_WAIT = 300.0  # seconds, over all tries of one request
+PAUSE = 1.0  # seconds between two writes, as GitHub asks of all who write
+LONGEST = 366 * 86_400.0  # seconds; what GitHub says of a wait is believed up to here
 REPEATABLE = frozenset({"GET", "PATCH", "DELETE"})  # done twice is done once; a POST is not
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -94,14 +97,32 @@ def checked_token(token: str | None) -> str:
 
 def checked_api(url: str) -> str:
     """The API's address without a trailing slash. Raises ConfigurationError for one a token must not be sent to."""
-    parts = urlsplit(url)
-    safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
-    if not safe or not parts.hostname or "@" in parts.netloc:
+    origin = _origin(url)
+    safe = origin is not None and (origin[0] == "https" or (origin[0] == "http" and is_loopback(url)))
+    if not safe or set("@?#\\") & set(url) or not url.isprintable() or " " in url:
         raise ConfigurationError(
-            "GITHUB_API_URL is not the https address of an API without credentials in it; "
+            "GITHUB_API_URL is not the https address of an API without credentials, query or fragment; "
             "unset it for github.com, or set it to `https://HOST/api/v3`."
         )
     return url.rstrip("/")
+
+
+def is_loopback(url: str) -> bool:
+    """Whether `url` is on this machine."""
+    origin = _origin(url)
+    return origin is not None and origin[1] in LOOPBACK
+
+
+def _origin(url: str) -> tuple[str, str, int | None] | None:
+    """Scheme, host and port, so that two ways to write one are the same; None where there is no host or bad port."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return None
+    if not parts.hostname or port == 0:
+        return None
+    return parts.scheme, parts.hostname, port or {"https": 443, "http": 80}.get(parts.scheme)
 
 
 def request(
@@ -131,7 +152,9 @@ def decide(
     if status == 429 or (status == 403 and _limited(headers, said)):
         seconds = _until_allowed(headers, tried, now)
         return _wait(seconds, f"GitHub's rate limit is reached ({status})", tried, now)
-    if status >= 500:
+    if status == 422 and "submitted too quickly" in said.lower():
+        return _wait(_until_allowed(headers, tried, now), "GitHub asks to write more slowly (422)", tried, now)
+    if status >= 500 or status == 408:
         return _again(asked, Broken(f"GitHub answered {status} to {asked}"), tried)
     return Fail(_refusal(asked, status, headers, said))
 
@@ -154,7 +177,7 @@ def _done(asked: Request, headers: Mapping[str, str], body: bytes) -> Done | Fai
         host = urlsplit(asked.url).hostname
         return Fail(Broken(f"{host} answered {asked} with something that is not JSON; check that it is GitHub's API."))
     following = _next_page(headers.get("link", ""))
-    if following is not None and urlsplit(following)[:2] != urlsplit(asked.url)[:2]:
+    if following is not None and ("@" in following or _origin(following) != _origin(asked.url)):
         return Fail(
             Broken(f"The next page of {asked} is said to be on another host, where the token will not be sent.")
         )
@@ -192,9 +215,9 @@ def _limited(headers: Mapping[str, str], said: str) -> bool:
 def _until_allowed(headers: Mapping[str, str], tried: Tried, now: float) -> float:
     """Seconds, as GitHub's `rate-limits-for-the-rest-api` asks: retry-after, the reset, or a growing minute."""
     if headers.get("retry-after", "").isdecimal():
-        return float(headers["retry-after"])
+        return min(float(headers["retry-after"]), LONGEST)
     if headers.get("x-ratelimit-remaining") == "0" and headers.get("x-ratelimit-reset", "").isdecimal():
-        return max(float(headers["x-ratelimit-reset"]) - now, 0.0) + 1.0
+        return min(max(float(headers["x-ratelimit-reset"]) - now, 0.0) + 1.0, LONGEST)
     return 60.0 * backoff(tried.times)
 
 
@@ -226,6 +249,8 @@ def _refusal(asked: Request, status: int, headers: Mapping[str, str], said: str)
         return TokenRefused(
             f"GitHub refused the token in GITHUB_TOKEN{quoted}: it is wrong, revoked or expired; set a valid one."
         )
+    if status == 403 and "is locked" in said.lower():
+        return Locked(f"The conversation is locked, and GitHub takes no {asked}{quoted}; unlock it to have a comment.")
     if status == 403:
         needs = headers.get("x-accepted-github-permissions", "pull_requests=write")
         return Forbidden(

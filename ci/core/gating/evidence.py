@@ -40,15 +40,14 @@ class Comparison:
 
 def compare(evidence: Evidence) -> Comparison:
     """What there is to compare with, and in words what there is not."""
-    baseline, training = evidence.baseline, evidence.training
+    baseline = evidence.baseline
     if baseline is None:
         return Comparison(None, why_not="no baseline was given")
     if baseline.status == "missing":
         return Comparison(baseline.kind, why_not=baseline.reason)
-    their = evidence.baseline_training
-    theirs = baseline.model_hash or (their.model_hash if their else None)
-    if baseline.status == "unchanged" or (training is not None and theirs == training.model_hash):
-        return Comparison(baseline.kind, unchanged=f"unchanged: the candidate is the very model of {baseline.kind}")
+    if baseline.status == "unchanged":
+        words = f"unchanged: model and predictions are those of {baseline.kind}, byte for byte"
+        return Comparison(baseline.kind, unchanged=words)
     pairing = _pairing(evidence)
     if isinstance(pairing, str):
         return Comparison(baseline.kind, why_not=pairing)

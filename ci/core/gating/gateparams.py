@@ -88,12 +88,30 @@ def parse_model(
     place = Place(file, line_of)
     raw = mapping(data, place, MODEL_KEYS)
     task = _task(raw, place)
-    entries = raw.get("gates", [])
-    if not isinstance(entries, list):
-        raise place.at("gates").error("'gates' is not a list; write one `- {metric: ..., min: ...}` a line.")
+    entries = raw.get("gates")
+    if not isinstance(entries, list) or not entries:
+        raise place.at("gates").error(
+            "'gates' is not a list of gates, and a model without one ships unjudged; "
+            "write one `- {metric: ..., min: ...}` a line."
+        )
     gates = tuple(_gate(entry, place.at("gates", index), task, defaults) for index, entry in enumerate(entries))
     _require_distinct(gates, place)
+    _require_kept(raw, entries, place)
     return task, gates
+
+
+def _require_kept(raw: Mapping[str, Any], entries: list[dict[str, Any]], place: Place) -> None:
+    """Refuse a gate on a column that predictions do not carry."""
+    data = raw.get("data")
+    keep = data.get("keep") or [] if isinstance(data, dict) else []
+    for index, entry in enumerate(entries):
+        for key in ("slices", "group", "card", "time"):
+            named = entry.get(key) or []
+            for column in named if isinstance(named, list) else [named]:
+                if column not in keep:
+                    hint = did_you_mean(str(column), keep) if keep else "it names none"
+                    words = f"'{key}' names column '{column}', which data.keep does not carry to the gates; {hint}"
+                    raise place.at("gates", index, key).error(words)
 
 
 def _task(raw: Mapping[str, Any], place: Place) -> Task:

@@ -32,6 +32,7 @@ class ChangeView:
     against: bool
     data: str
     hashes: tuple[str, ...]
+    gates: Listing[str]
     params: Listing[ParamRow]
     files: Listing[str]
     nothing: bool
@@ -51,10 +52,12 @@ def change_view(change: Change, limits: Limits, *, against: bool) -> ChangeView:
         against=against,
         data=data,
         hashes=hashes,
+        gates=listing((clip(cell(gate), limits.text) for gate in change.gates), limits.changes),
         params=listing(params, limits.changes),
         files=listing((clip(file, limits.name) for file in change.files), limits.changes),
         long=len(change.params) + len(change.files) > LONG,
-        nothing=not (change.params or change.files) and change.data_hash_before == change.data_hash_after,
+        nothing=not (change.gates or change.params or change.files)
+        and change.data_hash_before == change.data_hash_after,
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ci.core.errors import ConfigurationError
 from ci.core.gating import names
+from ci.core.params import NAME
 from ci.core.records import Outcome, Verdict
 from ci.core.reporting.change import ChangeView, change_view
 from ci.core.reporting.markdown import clip
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 BASELINES = {"merge_base": "the merge base", "champion": "the champion"}
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 _WORST_FIRST = (Outcome.FAIL, Outcome.INCONCLUSIVE, Outcome.PASS)
 
@@ -108,7 +108,7 @@ class ReportView:
 
 def is_model_name(name: str) -> bool:
     """Whether `name` can be a folder, a word of a command and a heading without harm."""
-    return _NAME.fullmatch(name) is not None
+    return NAME.fullmatch(name) is not None
 
 
 def marker(workflow: str, model: str) -> str:

@@ -39,6 +39,7 @@ defaults:
 MODEL = """\
 kind: tabular
 task: binary
+data: {keep: [BAND]}
 gates:
   - {metric: roc_auc, min: 0.7}
   - {metric: roc_auc, no_worse_than: {baseline: merge_base, margin: 0.05}}
@@ -55,7 +56,8 @@ class Project:
         self.model.mkdir(parents=True)
         (root / "params.yaml").write_text(ROOT)
         (self.model / "params.yaml").write_text(MODEL)
-        (self.model / "schema.py").touch()
+        for name in ("schema.py", "features.py", "model.py"):
+            (self.model / name).touch()
         self.artifacts = root / "artifacts" / "a"
         self.here = self.artifacts / "smoke"
         self.validation()
@@ -173,6 +175,26 @@ def test_a_baseline_of_the_same_bytes_is_called_unchanged(project: Project) -> N
     assert (verdict.baseline.status, verdict.baseline.model_hash) == ("unchanged", "new")
 
 
+def test_the_same_model_with_other_predictions_is_compared(project: Project) -> None:
+    """Its features may have changed, or what scores it."""
+    project.predict(project.here, "new", lift=0.2)
+    project.predict(project.here / "baseline", "new", lift=30.0)
+    baseline = Baseline(kind="merge_base", status="compared", reason="the merge base")
+    verdict = project.judge(baseline=baseline, baseline_dir=project.here / "baseline")
+    assert verdict.baseline is not None
+    assert verdict.baseline.status == "compared"
+    relative = next(gate for gate in verdict.gates if gate.gate == "roc_auc.no_worse_than.merge_base")
+    assert relative.verdict is Outcome.FAIL
+
+
+def test_a_baseline_that_was_touched_is_refused(project: Project) -> None:
+    project.predict(project.here / "baseline", "old")
+    (project.here / "baseline" / "predictions.parquet").write_bytes(b"touched")
+    baseline = Baseline(kind="merge_base", status="compared", reason="the merge base")
+    with pytest.raises(ConfigurationError, match=r"is not the file that evaluation\.json beside it was made of"):
+        project.judge(baseline=baseline, baseline_dir=project.here / "baseline")
+
+
 @pytest.mark.parametrize(("stage", "code", "gates"), [("validate", 1, 2), ("train", 2, 2), ("evaluate", 2, 2)])
 def test_a_stage_that_stopped_fails_the_model_with_its_code(
     project: Project, stage: str, code: int, gates: int
@@ -254,7 +276,7 @@ def test_usage_and_configuration_are_answered_in_one_sentence(
     assert "there is no model 'b' in params.yaml; known are: a" in fails("b")
     assert "none is not a folder" in fails("a", "--baseline", "none")
     (project.model / "params.yaml").write_text(MODEL.replace("roc_auc", "roc_acu", 1))
-    assert "ml/models/a/params.yaml:4: unknown metric 'roc_acu'; did you mean 'roc_auc'?" in fails("a")
+    assert "ml/models/a/params.yaml:5: unknown metric 'roc_acu'; did you mean 'roc_auc'?" in fails("a")
     (project.model / "schema.py").unlink()
     assert "ml/models/a/schema.py is missing" in fails("a")
 
@@ -278,7 +300,7 @@ def test_records_of_different_runs_are_not_judged_together(
     project.predict(project.here, "new")
     pl.read_parquet(project.here / "predictions.parquet").head(300).write_parquet(project.here / "predictions.parquet")
     assert main(["gate", "a"]) == 1
-    assert "its hash differs" in capsys.readouterr().err
+    assert "is not the file that evaluation.json beside it was made of" in capsys.readouterr().err
 
 
 def test_configured_models(project: Project) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -83,6 +84,64 @@ def test_a_base_that_does_not_exist_is_named(repository: Path) -> None:
     commit(repository, "a", "1")
     with pytest.raises(ConfigurationError, match="'release' is not a commit of this repository"):
         git.merge_base(repository, "release")
+
+
+def test_a_commit_that_a_forced_push_took_away_is_no_base(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    commit(repository, "a", "1")
+    commit(repository, "a", "2")
+    monkeypatch.setenv("TRUNKLINE_BASE", "d" * 40)
+    assert git.merge_base(repository) is None
+    assert f"{'d' * 40} is not in this clone" in capsys.readouterr().err
+
+
+def test_an_empty_base_is_as_none_named(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = commit(repository, "a", "1")
+    commit(repository, "a", "2")
+    monkeypatch.setenv("TRUNKLINE_BASE", "")
+    assert git.merge_base(repository) == first
+
+
+def test_a_tag_does_not_pass_for_the_default_branch(repository: Path, tmp_path: Path) -> None:
+    fork = commit(repository, "a", "1")
+    run(tmp_path, "clone", "-q", str(repository), "clone")
+    clone = tmp_path / "clone"
+    run(clone, "switch", "-qc", "work")
+    commit(clone, "b", "1")
+    changed = commit(clone, "b", "2")
+    for name in ("origin/HEAD", "origin/main", "main"):
+        run(clone, "tag", name, changed)
+    assert git.merge_base(clone) == fork
+
+
+def test_a_file_name_that_is_not_utf_8_is_told_all_the_same(repository: Path) -> None:
+    first = commit(repository, "a", "1")
+    (repository / os.fsdecode(b"\xff.txt")).write_text("x")
+    assert git.changed_paths(repository, first) == ["\\xff.txt"]
+
+
+@pytest.mark.parametrize(
+    "path", ["artifacts/plan.json", "artifacts", ".dvc/cache/files/a", ".dvc/tmp/x", ".dvc", ".trunkline/check.lock"]
+)
+def test_a_committed_file_where_commands_write_is_refused(repository: Path, path: str) -> None:
+    commit(repository, "a", "1")
+    git.require_untracked(repository)
+    (repository / path).parent.mkdir(parents=True, exist_ok=True)
+    (repository / path).write_text("{}")
+    git.require_untracked(repository)
+    run(repository, "add", "--force", path)
+    with pytest.raises(ConfigurationError) as caught:
+        git.require_untracked(repository)
+    assert caught.value.message.startswith(f"{path} is tracked by git")
+    assert f"git rm --cached {path}" in caught.value.message
+
+
+def test_what_dvc_itself_keeps_in_git_is_fine(repository: Path) -> None:
+    (repository / ".dvc").mkdir()
+    for path in (".dvc/config", ".dvc/.gitignore", "artifacts.md", "artifacts2"):
+        commit(repository, path, "x")
+    git.require_untracked(repository)
 
 
 def test_a_shallow_clone_has_no_base(repository: Path, tmp_path: Path) -> None:

@@ -118,3 +118,44 @@ def test_a_netrc_does_not_replace_the_token(github: GitHub, tmp_path: Path, monk
     netrc.write_text("machine 127.0.0.1 login me password mine\n")
     monkeypatch.setenv("NETRC", str(netrc))
     assert len(client(github).every(COMMENTS)) == 75
+
+
+@pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "all_proxy"])
+def test_what_stays_on_this_machine_goes_through_no_proxy(
+    github: GitHub, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    slept: list[float] = []
+    assert len(client(github, slept).every(COMMENTS)) == 75
+    assert slept == []
+
+
+def test_two_writes_are_a_second_apart_and_reads_are_not(github: GitHub) -> None:
+    clock = [100.0]
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        clock[0] += seconds
+
+    slept: list[float] = []
+    one = Client(TOKEN, github.url, sleep=sleep, now=lambda: clock[0])
+    one.send("POST", COMMENTS, body={"body": "first"})
+    clock[0] += 0.25
+    one.every(COMMENTS)
+    one.send("POST", COMMENTS, body={"body": "second"})
+    clock[0] += 5
+    one.send("POST", COMMENTS, body={"body": "third"})
+    clock[0] -= 3600  # set back
+    one.send("DELETE", "/repos/octo/line/issues/comments/1")
+    assert slept == [0.75, 1.0]
+
+
+def test_a_post_that_came_too_quickly_is_sent_again(github: GitHub) -> None:
+    slept: list[float] = []
+    fault = Fault(method="POST", status=422, message="was submitted too quickly", headers={"retry-after": "3"})
+    github.state.faults.append(fault)
+    client(github, slept).send("POST", COMMENTS, body={"body": "hello"})
+    assert slept == [3]
+    assert github.bodies(7).count("hello") == 1

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ci.adapters.github import Broken, Forbidden, Invalid, NotFound, Unreachable
+from ci.adapters.github import Broken, Forbidden, Invalid, Locked, NotFound, Unreachable
 from ci.adapters.github.client import Client
 from ci.adapters.github.comments import BOT, Thread
 from tests.github.server import Comment, Fault, GitHub, Pull, State, running
@@ -210,4 +210,28 @@ def test_too_long(github: GitHub) -> None:
 def test_no_such_pull_request(github: GitHub) -> None:
     github.state.pulls.clear()
     with pytest.raises(NotFound, match="check the repository"):
+        thread(github).upsert(MARKER, NEW)
+
+
+def test_many_markers_are_settled_with_two_lists(github: GitHub) -> None:
+    put(github, OLD)
+    markers = [MARKER, *(MARKER.replace("fraud", f"m{n}") for n in range(4))]
+    bodies = {marker: f"{marker}\nnew" for marker in markers}
+    assert set(thread(github).upsert_all(bodies).values()) == {"updated", "created"}
+    assert github.count("GET") == 2
+    assert github.bodies(7) == list(bodies.values())
+    assert set(thread(github).upsert_all(bodies, known=thread(github).own()).values()) == {"unchanged"}
+    assert github.count("GET") == 3
+
+
+def test_a_lost_post_among_many_is_looked_for(github: GitHub) -> None:
+    other = MARKER.replace("fraud", "churn")
+    github.state.faults.append(Fault(method="POST", after_write=True))
+    assert thread(github).upsert_all({MARKER: NEW, other: other}) == {MARKER: "unchanged", other: "created"}
+    assert github.bodies(7) == [NEW, other]
+
+
+def test_a_locked_conversation_is_told(github: GitHub) -> None:
+    github.state.pulls[0].locked = True
+    with pytest.raises(Locked, match="unlock it"):
         thread(github).upsert(MARKER, NEW)

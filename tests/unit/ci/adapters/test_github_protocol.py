@@ -13,6 +13,7 @@ from ci.adapters.github import (
     Forbidden,
     GitHubError,
     Invalid,
+    Locked,
     NotFound,
     RateLimited,
     TokenMissing,
@@ -26,6 +27,16 @@ from ci.core.errors import ConfigurationError, EnvironmentFault
 API = "https://api.github.com"
 NOW = 1_800_000_000.0
 SECRET = "ghs_topsecret"
+UNFIT = [
+    "https://ghe.example?x=pw",
+    "https://ghe.example/#pw",
+    "https://ghe.example:99999",
+    "https://ghe.example:0",
+    "https://ghe.example:port",
+    "https://[::1",
+    "https://ghe.example/api v3",
+    "https://evil.example\\ghe.example",
+]
 
 
 def ask(method: str = "GET", url: str = f"{API}/repos/o/r/pulls") -> protocol.Request:
@@ -70,7 +81,9 @@ def test_a_token_that_cannot_be_sent_is_not_shown() -> None:
     assert SECRET not in str(told.value)
 
 
-@pytest.mark.parametrize("url", ["http://ghe.example", "https://user:pw@ghe.example", "ftp://x", "", "https://"])
+@pytest.mark.parametrize(
+    "url", ["http://ghe.example", "https://user:pw@ghe.example", "ftp://x", "", "https://", *UNFIT]
+)
 def test_the_token_is_sent_to_no_unsafe_address(url: str) -> None:
     with pytest.raises(ConfigurationError, match="GITHUB_API_URL") as told:
         protocol.checked_api(url)
@@ -107,7 +120,22 @@ def test_the_next_page(link: str, following: str | None) -> None:
     assert answer(200, {"link": link}, []) == Done([], following)
 
 
-@pytest.mark.parametrize("elsewhere", ["https://evil.example", "http://api.github.com", "https://api.github.com:444"])
+@pytest.mark.parametrize("same", ["https://API.github.com/x?page=2", "https://api.github.com:443/x?page=2"])
+def test_a_host_written_otherwise_is_the_same(same: str) -> None:
+    assert answer(200, {"link": f'<{same}>; rel="next"'}, []) == Done([], same)
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        "https://evil.example",
+        "http://api.github.com",
+        "https://api.github.com:444",
+        "https://api.github.com:99999",
+        "https://me@api.github.com",
+        "https://[api",
+    ],
+)
 def test_a_next_page_elsewhere_is_not_followed_and_not_ignored(elsewhere: str) -> None:
     assert "another host" in str(error(answer(200, {"link": f'<{elsewhere}/x?page=2>; rel="next"'}, [])))
 
@@ -153,9 +181,30 @@ def test_a_limit_that_lasts_too_long_says_until_when() -> None:
     assert "run it again after that" in failure.message
 
 
+@pytest.mark.parametrize("value", ["9" * 12, "9" * 400])
+@pytest.mark.parametrize("name", ["retry-after", "x-ratelimit-reset"])
+def test_a_wait_without_end_is_told_as_one(name: str, value: str) -> None:
+    failure = error(answer(429, {"x-ratelimit-remaining": "0", name: value}))
+    assert isinstance(failure, RateLimited)
+    assert "until 2028-01-16" in failure.message
+
+
 def test_the_wait_is_capped_over_all_tries() -> None:
     assert isinstance(answer(429, {"retry-after": "100"}, tried=Tried(2, 200)), Wait)
     assert isinstance(error(answer(429, {"retry-after": "101"}, tried=Tried(2, 200))), RateLimited)
+
+
+def test_writing_too_quickly_is_waited_for_and_other_422_is_not() -> None:
+    said = {"message": "Validation Failed", "errors": [{"message": "was submitted too quickly"}]}
+    decided = answer(422, {}, said, method="POST")
+    assert isinstance(decided, Wait)
+    assert decided.seconds == 60
+    assert isinstance(answer(422, {}, {"message": "Validation Failed"}, method="POST"), Fail)
+
+
+def test_a_request_that_timed_out_is_asked_again_where_that_is_safe() -> None:
+    assert answer(408, method="PATCH") == Wait(1, "GitHub answered 408 to PATCH /repos/o/r/pulls")
+    assert type(error(answer(408, method="POST"))) is Broken
 
 
 @pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
@@ -186,6 +235,7 @@ def test_a_lost_get_is_asked_again_and_then_names_the_host() -> None:
     [
         (401, {}, {"message": "Bad credentials"}, TokenRefused, "GITHUB_TOKEN (“Bad credentials”)"),
         (403, {"x-accepted-github-permissions": "issues=write"}, {"message": "no"}, Forbidden, "needs `issues=write`"),
+        (403, {}, {"message": "Unable to create comment because issue is locked."}, Locked, "unlock it"),
         (403, {}, None, Forbidden, "needs `pull_requests=write`"),
         (404, {}, None, NotFound, "check the repository"),
         (410, {}, {"message": "Gone"}, NotFound, "(“Gone”)"),

@@ -32,7 +32,15 @@ def defaults(**gates: Any) -> Defaults:
 
 def gates(text: str, task: str = "binary", **given: Any) -> tuple[Gate, ...]:
     """Gates from YAML lines `- {...}`."""
-    return parse_model({"task": task, "gates": yaml.safe_load(text)}, nowhere, defaults(**given), file="a.yaml")[1]
+    entries = yaml.safe_load(text)
+    model = {"task": task, "data": {"keep": columns(entries)}, "gates": entries}
+    return parse_model(model, nowhere, defaults(**given), file="a.yaml")[1]
+
+
+def columns(entries: list[dict[str, Any]]) -> list[str]:
+    """All columns that gates name, so that predictions carry them."""
+    named = [entry[key] for entry in entries for key in ("group", "card", "time") if key in entry]
+    return [*named, *(column for entry in entries for column in entry.get("slices", ()))]
 
 
 def gate(text: str, task: str = "binary", **given: Any) -> Gate:

@@ -69,6 +69,10 @@ def test_root_is_read() -> None:
         ("confidence: 0.95", "confidence: 0.9999", 8, "take at least 19999"),
         ("defaults:", "default:", 4, "did you mean 'defaults'?"),
         ("  - fraud", "  - Fraud-2", 3, "a-z, 0-9"),
+        ("  - fraud", "  - _fraud", 3, "a letter first"),
+        ("  - fraud", "  - 2fraud", 3, "a letter first"),
+        ("  - fraud", "  - fraudé", 3, "a-z, 0-9"),
+        ("  - fraud", f"  - {'f' * 65}", 3, "up to 64"),
         ("seed: 1", "seed: true", 5, "'defaults.seed' is True"),
     ],
 )
@@ -81,6 +85,11 @@ def test_root_mistakes_are_told_with_line_and_right_name(
     assert failure.message.startswith(f"params.yaml:{line}: ")
 
 
+def test_the_longest_name_is_read() -> None:
+    longest = "f" * 64
+    assert parse_root(yaml.safe_load(ROOT.replace("fraud", longest)), cases.nowhere).models == ["churn", longest]
+
+
 def test_root_must_be_a_mapping(tmp_path: Path) -> None:
     assert "expected keys among: models, defaults" in fails(tmp_path, "- churn\n").message
 
@@ -90,7 +99,7 @@ def test_a_key_that_is_missing_is_named(tmp_path: Path) -> None:
 
 
 def test_model_folders_must_hold_their_files() -> None:
-    whole = {"params.yaml", "schema.py"}
+    whole = {"params.yaml", "schema.py", "features.py", "model.py"}
     require_files(["churn", "fraud"], {"churn": whole, "fraud": whole})
     with pytest.raises(ConfigurationError, match=r"ml/models/fraud/schema.py is missing"):
         require_files(["churn", "fraud"], {"churn": whole, "fraud": {"params.yaml"}})
@@ -160,6 +169,19 @@ def test_only_the_known_sections_may_stand_in_a_model(tmp_path: Path) -> None:
     assert failure.line == 3
 
 
+def test_a_gate_on_a_column_that_predictions_do_not_carry(tmp_path: Path) -> None:
+    text = model("metric: roc_auc, min: 0.5, slices: [contrct]", head="data: {keep: [contract]}\n")
+    told = fails(tmp_path, text, model=True)
+    assert "'slices' names column 'contrct', which data.keep does not carry" in told.message
+    assert "did you mean 'contract'?" in told.message
+    assert told.line == 5
+
+
+@pytest.mark.parametrize("gates", ["", "gates: []\n"])
+def test_a_model_without_gates_does_not_ship_unjudged(tmp_path: Path, gates: str) -> None:
+    assert "ships unjudged" in fails(tmp_path, f"kind: tabular\ntask: binary\n{gates}", model=True).message
+
+
 def test_unknown_task_and_gates_of_another_shape(tmp_path: Path) -> None:
     assert "did you mean 'binary'?" in fails(tmp_path, "task: binry\n", model=True).message
     assert "'gates' is not a list" in fails(tmp_path, "task: binary\ngates: {a: 1}\n", model=True).message
@@ -178,7 +200,7 @@ def test_every_metric_of_the_catalogue_can_be_gated(name: str) -> None:
     kind = KINDS[name]
     told: dict[str, Any] = {"fpr": 0.01, "card": "C", "time": "T", "group": "G"}
     data = {"metric": name, "max": 1.0} | {key: told[key] for key in kind.needs}
-    raw = {"task": kind.tasks[0], "gates": [data]}
+    raw = {"task": kind.tasks[0], "data": {"keep": cases.columns([data])}, "gates": [data]}
     _, (gate,) = parse_model(raw, cases.nowhere, cases.defaults(), file="x")
     assert gate.metric.name == name
     assert gate.words == "max 1"

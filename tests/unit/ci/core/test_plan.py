@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ci.core.plan import Evidence, decide, scope
+from ci.core.errors import ConfigurationError
+from ci.core.plan import Evidence, decide
+from ci.core.scope import scope
 
 MODELS = ("churn", "fraud")
 BASE = Evidence(base="b" * 40)
@@ -30,7 +32,20 @@ def touched(**said: Any) -> dict[str, tuple[str, ...]]:
         ("ml/models/fraud/params.yaml", ("fraud",)),
         ("ml/models/fraud/waivers/latency.yaml", ("fraud",)),
         ("ml/models/fraud/README.md", ()),
-        ("ml/models/retired/model.py", ()),
+        ("ml/models/fraud/prompts/README.md", ("fraud",)),
+        ("ml/models/fraud/prompts/system.md", ("fraud",)),
+        ("ml/models/fraud/.gitignore", ("fraud",)),
+        ("ml/models/common/features.py", MODELS),
+        ("ml/models/common/words.md", MODELS),
+        ("ml/models/README.md", MODELS),
+        ("ml/README.md", MODELS),
+        ("ci/templates/report.md", MODELS),
+        ("data/notes.md", MODELS),
+        ("data/fraud/notes.md", ("fraud",)),
+        ("data/old/fraud.dvc", MODELS),
+        ("x/README.md", MODELS),
+        (".gitignore", ()),
+        (".github/CODEOWNERS", ()),
         ("ml/models/__init__.py", MODELS),
         ("ml/stages/train.py", MODELS),
         ("ml/kinds/tabular.py", MODELS),
@@ -65,6 +80,26 @@ def test_a_path_touches(path: str, models: tuple[str, ...]) -> None:
 def test_a_path_nobody_knows_touches_every_model_unless_a_rule_says_otherwise(path: str) -> None:
     models, why = scope(path, MODELS)
     assert models == MODELS or why in {"harmless", "told model by model", "of a model that params.yaml does not list"}
+
+
+def test_a_folder_that_was_a_model_of_its_own_touches_no_other() -> None:
+    path = "ml/models/retired/model.py"
+    assert scope(path, MODELS, {"retired"}) == ((), "of a model that params.yaml does not list")
+    assert touched(paths=[path], unlisted={"retired"}) == {}
+    assert tuple(touched(paths=[path])) == MODELS
+    assert tuple(touched(paths=["ml/models/__init__.py"], unlisted={"retired"})) == MODELS
+
+
+def test_a_file_name_is_told_on_one_line_and_commands_nothing() -> None:
+    ((reason,), _) = touched(paths=["ci/x\n::add-mask::y ##[group]z\x1b[0m"]).values()
+    assert reason == "ci/x : :add-mask: :y ## [group]z [0m changed: code that judges every model"
+
+
+@pytest.mark.parametrize("evidence", [Evidence(base=None), replace(BASE, paths=["params.yaml"])])
+def test_more_models_than_a_matrix_has_jobs_are_refused(evidence: Evidence) -> None:
+    assert len(decide([f"m{number}" for number in range(256)], evidence).models) == 256
+    with pytest.raises(ConfigurationError, match="touches 257 models, and GitHub makes at most 256"):
+        decide([f"m{number}" for number in range(257)], evidence)
 
 
 def test_a_model_whose_name_begins_like_another_is_another() -> None:

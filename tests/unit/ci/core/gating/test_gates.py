@@ -119,7 +119,7 @@ def test_same_scores_of_another_model_pass_a_margin_of_nothing() -> None:
 def test_one_model_is_unchanged_and_not_compared_with_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     mine, _ = two()
     evidence = cases.evidence(mine, mine, baseline_training=cases.training("new"))
-    same = Baseline(kind="merge_base", status="compared", model_hash="new", reason="the merge base")
+    same = Baseline(kind="merge_base", status="unchanged", model_hash="new", reason="the merge base")
     calls = spy(monkeypatch)
     results, metrics = judge(
         cases.gates(f"- {{metric: roc_auc, {NO_WORSE % 0}}}\n- {{metric: size_bytes, {NO_WORSE % 0}}}"),
@@ -128,7 +128,7 @@ def test_one_model_is_unchanged_and_not_compared_with_itself(monkeypatch: pytest
     )
     for result in results[1:]:
         assert result.verdict is PASS
-        assert result.reason == "unchanged: the candidate is the very model of merge_base"
+        assert result.reason == "unchanged: model and predictions are those of merge_base, byte for byte"
         assert result.difference == 0
     assert [baseline for _, baseline in calls] == [None]
     assert {(row.difference, row.difference_interval) for row in metrics} == {(0.0, None)}
