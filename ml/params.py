@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
-from ml import yamlfile
+from ml import mistakes, yamlfile
 from ml.errors import StageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Mode = Literal["smoke", "full"]
 MODES: tuple[Mode, ...] = ("smoke", "full")
+LEAST_ROWS = 50  # fewer cannot be parted into rows to fit on and rows to validate on
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -80,8 +81,8 @@ class Checks(Section):
 class Size(Section):
     """How much of the data one mode uses; other keys of a mode override those of `model`."""
 
-    rows: PositiveInt | None = None
-    test_rows: PositiveInt | None = None
+    rows: Annotated[int, Field(ge=LEAST_ROWS)] | None = None
+    test_rows: Annotated[int, Field(ge=LEAST_ROWS)] | None = None
 
 
 SECTIONS = ("data", "split", "model", "modes", "checks")
@@ -100,13 +101,21 @@ class Params:
     size: Size
     checks: Checks
     model: Mapping[str, Any]
-    """Hyperparameters with the mode's overrides, still to be parsed by the model's own Section (`hyperparameters`)."""
+    """Hyperparameters of every mode, still to be parsed by the model's own Section (`hyperparameters`)."""
+    overrides: Mapping[Mode, Mapping[str, Any]]
+    """What each mode changes of them."""
     lines: Mapping[yamlfile.Where, int]
 
     def hyperparameters(self, section: type[S]) -> S:
-        """The `model` section as the model module understands it. Raises StageError."""
-        overridden = ("modes", self.mode)
-        return _parse(self.model, section, self.path, self.lines, ("model",), overridden)
+        """The `model` section as the model module understands it. Raises StageError on a mistake in any mode.
+
+        The other mode is parsed as well: a mistake in it would else be found only when it runs, after the merge.
+        """
+        parsed = {
+            mode: _parse({**self.model, **own}, section, self.path, self.lines, ("model",), ("modes", mode))
+            for mode, own in self.overrides.items()
+        }
+        return parsed[self.mode]
 
 
 def load(path: Path, mode: Mode) -> Params:
@@ -114,14 +123,18 @@ def load(path: Path, mode: Mode) -> Params:
     raw, lines = yamlfile.read(path)
     for key in raw:
         if key not in KNOWN:
-            raise _error(path, lines.get((key,)), f"unknown key '{key}'; {did_you_mean(str(key), KNOWN)}")
+            raise _error(path, lines.get((str(key),)), f"unknown key '{key}'; {did_you_mean(str(key), KNOWN)}")
     sections = {name: _mapping(raw, name, path, lines) for name in SECTIONS}
     modes = sections["modes"]
     for key in modes:
         if key not in MODES:
-            raise _error(path, lines.get(("modes", key)), f"unknown mode '{key}'; {did_you_mean(str(key), MODES)}")
-    own = _mapping(modes, mode, path, lines, ("modes",))
-    sizes = {key: value for key, value in own.items() if key in Size.model_fields}
+            raise _error(path, lines.get(("modes", str(key))), f"unknown mode '{key}'; {did_you_mean(str(key), MODES)}")
+    sizes, overrides = {}, {}
+    for each in MODES:  # both: a mistake in the other mode is told as well
+        own = _mapping(modes, each, path, lines, ("modes",))
+        size = {key: value for key, value in own.items() if key in Size.model_fields}
+        sizes[each] = _parse(size, Size, path, lines, ("modes", each))
+        overrides[each] = {key: value for key, value in own.items() if key not in size}
     head = {key: raw[key] for key in Head.model_fields if key in raw}
     return Params(
         path=path,
@@ -129,9 +142,10 @@ def load(path: Path, mode: Mode) -> Params:
         head=_parse(head, Head, path, lines, ()),
         data=_parse(sections["data"], Data, path, lines, ("data",)),
         split=_split(sections["split"], path, lines),
-        size=_parse(sizes, Size, path, lines, ("modes", mode)),
+        size=sizes[mode],
         checks=_parse(sections["checks"], Checks, path, lines, ("checks",)),
-        model=sections["model"] | {key: value for key, value in own.items() if key not in sizes},
+        model=sections["model"],
+        overrides=overrides,
         lines=lines,
     )
 
@@ -180,18 +194,17 @@ def _parse(
         return section.model_validate(dict(raw))
     except ValidationError as error:
         # An unknown key explains a missing one: it is told first.
-        first = min(error.errors(), key=lambda wrong: wrong["type"] != "extra_forbidden")
-        name = str(first["loc"][0]) if first["loc"] else ""
-        lines_known = [lines[*place, name] for place in reversed(places) if (*place, name) in lines]
-        line = lines_known[0] if lines_known else lines.get(places[0])
-        dotted = ".".join((*(str(step) for step in places[0]), name))
-        if first["type"] == "extra_forbidden":
-            words = f"unknown key '{dotted}'; {did_you_mean(name, section.model_fields)}"
-        elif first["type"] == "missing":
-            words = f"'{dotted}' is missing; add it under line {line or 1}"
-        else:
-            words = f"'{dotted}' is {first['input']!r}; expected: {first['msg']}"
-        raise _error(path, line, words) from error
+        first = min(error.errors(), key=lambda wrong: wrong["type"] not in mistakes.UNKNOWN)
+        inner = (*(str(key) for key in first["loc"][:1]), *first["loc"][1:])  # keys of a section are texts in `lines`
+        home = next((place for place in reversed(places) if (*place, *inner[:1]) in lines), places[0])
+        line = lines.get((*home, *inner), lines.get((*home, *inner[:1]), lines.get(places[0])))
+        known = {*section.model_fields, *(Size.model_fields if home[:1] == ("modes",) else ())}
+        raise _error(path, line, mistakes.told(first, _dotted(home, inner), known)) from error
+
+
+def _dotted(place: yamlfile.Where, inner: yamlfile.Where) -> str:
+    keys = ".".join(str(step) for step in (*place, *inner) if isinstance(step, str))
+    return keys + "".join(f"[{step}]" for step in inner if isinstance(step, int))
 
 
 def _error(path: Path, line: int | None, words: str) -> StageError:

@@ -67,6 +67,14 @@ class Kind(Protocol):
         """Fit, export and check; `tick(step, train, validation)` is called after each epoch or round."""
         ...
 
+    def fit(self, job: Job, rows: Rows) -> Trained:
+        """Fit and export alone: what `train` does, asking nothing. To compare a second run with the first."""
+        ...
+
+    def differences(self, one: bytes, two: bytes) -> list[str]:
+        """What differs between two artefacts, in words; empty where their bytes are the same."""
+        ...
+
     def score(self, artifact: Path, rows: pl.DataFrame) -> NDArray[np.float64]:
         """The artefact's score of each row, shape [n]. Raises StageError where the two do not fit together."""
         ...

@@ -43,9 +43,9 @@ def loss_falls(loss: Sequence[LossPoint], least: float) -> Check:
 
 
 def reproducible(differences: Sequence[str]) -> Check:
-    """Whether two trainings of one seed gave the same losses and the same bytes."""
+    """Whether two runs of one seed, each a process of its own, gave the same rows, losses and bytes."""
     same = not differences
-    detail = "two trainings of one seed: same losses, same model bytes" if same else "; ".join(differences)
+    detail = "two processes, one seed: same rows, same losses, same model bytes" if same else "; ".join(differences)
     return Check("reproducible", passed=same, value=float(len(differences)), limit=0.0, detail=detail)
 
 

@@ -64,6 +64,24 @@ class Fitted(Protocol):
         ...
 
 
+class FeaturesModule(Protocol):
+    """`ml.models.<name>.features`."""
+
+    @property
+    def FEATURES(self) -> tuple[str, ...]:  # noqa: N802  a constant that the module defines
+        """The numeric columns a model may look at."""
+        ...
+
+    @property
+    def CATEGORICAL(self) -> tuple[str, ...]:  # noqa: N802  a constant that the module defines
+        """The columns of text or categories it may look at."""
+        ...
+
+    def features(self, raw: pl.DataFrame) -> pl.DataFrame:
+        """The rows of `raw`, in their order, with their id, label, time, what `keep` names and the features."""
+        ...
+
+
 class ModelModule(Protocol):
     """`ml.models.<name>.model`."""
 

@@ -18,6 +18,7 @@ from sklearn.metrics import log_loss
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
+from ml.errors import StageError
 from ml.kinds import LossPoint, onnx_file
 from ml.params import Fraction, Section
 
@@ -75,6 +76,11 @@ def fit(table: Table, settings: Settings, seed: int, tick: Tick) -> FittedPipeli
     """Fit on all rows but a stable validation part, which is only watched; `tick` after each round."""
     held_out = table.fold < settings.validation_fraction
     inputs, labels = _inputs(table), table.labels()
+    if not held_out.any() or len(np.unique(labels[~held_out])) < 2:
+        validated = (
+            f"{int(held_out.sum())} of {len(labels)} rows to validate on, {int(labels[~held_out].sum())} positives"
+        )
+        raise StageError(f"{validated} among the rest; expected some of each; raise modes.*.rows or bring more data")
     encoder = ColumnTransformer(
         [
             ("numeric", "passthrough", list(table.numeric)),

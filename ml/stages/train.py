@@ -13,10 +13,12 @@ from ml.kinds.table import collect, scan
 from ml.stages.job import job_of
 from ml.stages.progress import progress
 from ml.stages.run import parser, run
+from ml.stages.second import started
 
 if TYPE_CHECKING:
     import argparse
 
+    from ml.kinds import Job, Trained
     from ml.stages.run import Place
 
 
@@ -28,8 +30,7 @@ def body(arguments: argparse.Namespace, place: Place) -> None:
         collect(scan(path, (job.params.data.id,)), path) for path in (folder / "train.parquet", folder / "test.parquet")
     ]
     rows = Rows(*parts)
-    with progress(f"train {place.model} {arguments.mode}", rows.train.height) as tick:
-        trained = kinds.load(job.params.head.kind).train(job, rows, tick)
+    trained = train(job, rows, place)
     artifact = folder / "model.onnx"
     write_bytes(artifact, trained.artifact)
     write_json(
@@ -47,6 +48,19 @@ def body(arguments: argparse.Namespace, place: Place) -> None:
             "size_bytes": len(trained.artifact),
         },
     )
+
+
+def train(job: Job, rows: Rows, place: Place) -> Trained:
+    """Train, in smoke mode beside a second process that must come to the same result."""
+    kind, mode = kinds.load(job.params.head.kind), job.params.mode
+    title = f"train {place.model} {mode}"
+    if mode != "smoke":
+        with progress(title, rows.train.height) as tick:
+            return kind.train(job, rows, tick)
+    with started(place.model, mode, place.root) as second, progress(title, rows.train.height) as tick:
+        trained = kind.train(job, rows, tick)
+        again = second.check(kind, job, rows, trained)
+    return dataclasses.replace(trained, checks=(*trained.checks, again))
 
 
 if __name__ == "__main__":

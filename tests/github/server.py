@@ -24,7 +24,10 @@ from tests.github.contract import Contract, ContractBroken, contract, load
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-LONGEST = 65_536  # characters of a comment
+LONGEST = 65_536  # UTF-16 units of a comment
+LARGEST_PAGE = 100
+VERSION = "2022-11-28"
+DOCS = "https://docs.github.com/rest"
 Answer = tuple[int, dict[str, str], Any]
 
 
@@ -44,11 +47,14 @@ class Comment(Part):
 
 
 class Pull(Part):
-    """A pull request; `head` is owner:branch."""
+    """A pull request; `head` is owner:branch, `fork_deleted` that its repository is gone."""
 
     number: int
     sha: str
     head: str = "octo:change"
+    base: str = "main"
+    fork_deleted: bool = False
+    locked: bool = False
     state: str = "open"
 
 
@@ -104,13 +110,14 @@ class GitHub:
     def handle(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Answer | None:
         """Answer one request; None drops the connection."""
         parts = urlsplit(target)
-        query = dict(parse_qsl(parts.query, keep_blank_values=True))
+        pairs = parse_qsl(parts.query, keep_blank_values=True)
         if self.before is not None:
             self.before(method, parts.path)
         with self._lock:
             self.state.requests.append(f"{method} {target}")
             try:
-                return self._checked(method, parts.path, query, headers, body)
+                _require_what_github_lets_pass(pairs, headers)
+                return self._checked(method, parts.path, dict(pairs), headers, body)
             except ContractBroken as broken:
                 self.state.violations.append(str(broken))
                 return 500, {}, {"message": f"The contract is broken: {broken}"}
@@ -132,10 +139,20 @@ class GitHub:
                 self.state.faults.remove(fault)
             if fault.status == 0:
                 return None
-            answer = fault.status, fault.headers, {"message": fault.message}
+            answer = fault.status, fault.headers, {"message": fault.message, "documentation_url": DOCS}
         status, _, data = answer
-        self._contract.response(asked, status, b"" if data is None else json.dumps(data).encode())
+        self._contract.response(asked, status, b"" if data is None else json.dumps(self._described(data)).encode())
         return answer
+
+    def _described(self, data: Any) -> Any:
+        """The answer as its description wants it, which denies that the `head.repo` of a deleted fork is null."""
+        if not isinstance(data, list):
+            return data
+        repo = self._contract.example("pull-request-simple-items")[0]["head"]["repo"]
+        return [
+            {**one, "head": {**one["head"], "repo": repo}} if one.get("head", {"repo": 0})["repo"] is None else one
+            for one in data
+        ]
 
     def _refused(self, method: str, headers: dict[str, str]) -> Answer | None:
         if headers.get("authorization") != f"Bearer {self.state.token}":
@@ -151,10 +168,11 @@ class GitHub:
             return self._pulls(path, query)
         if listed := re.fullmatch(rf"{base}/issues/(\d+)/comments", path):
             number = int(listed[1])
-            if all(pull.number != number for pull in self.state.pulls):
+            pull = next((one for one in self.state.pulls if one.number == number), None)
+            if pull is None:
                 return _not_found()
             if method == "POST":
-                return self._create(number, body["body"])
+                return _locked() if pull.locked else self._create(number, body["body"])
             ours = [self._comment(one) for one in self.state.comments if one.number == number]
             return self._page(path, query, ours)
         if named := re.fullmatch(rf"{base}/issues/comments/(\d+)", path):
@@ -165,12 +183,14 @@ class GitHub:
         state = query.get("state", "open")
         found = [one for one in self.state.pulls if state in {one.state, "all"}]
         if ":" in query.get("head", ""):  # GitHub does not filter by a head it cannot read
-            found = [one for one in found if one.head == query["head"]]
+            found = [one for one in found if one.head == query["head"] and not one.fork_deleted]
+        if "base" in query:
+            found = [one for one in found if one.base == query["base"]]
         return self._page(path, query, [self._pull(one) for one in found])
 
     def _create(self, number: int, body: str) -> Answer:
-        if not body or len(body) > LONGEST:
-            return 422, {}, {"message": "Validation Failed", "documentation_url": "https://docs.github.com/rest"}
+        if _too_long(body):
+            return _invalid()
         last = max((one.id for one in self.state.comments), default=0)
         made = Comment(id=last + 1, number=number, author=self.state.login, body=body)
         self.state.comments.append(made)
@@ -181,10 +201,14 @@ class GitHub:
         found = next((one for one in self.state.comments if one.id == key), None)
         if found is None:
             return _not_found()
+        if method != "GET" and any(pull.locked for pull in self.state.pulls if pull.number == found.number):
+            return _locked()
         if method == "DELETE":
             self.state.comments.remove(found)
             return 204, {}, None
         if method == "PATCH":
+            if _too_long(body["body"]):
+                return _invalid()
             found.body = body["body"]
         return 200, {}, self._comment(found)
 
@@ -208,12 +232,39 @@ class GitHub:
         owner, _, branch = one.head.partition(":")
         head = {**example["head"], "label": one.head, "ref": branch, "sha": one.sha}
         head["user"] = {**head["user"], "login": owner}
+        if one.fork_deleted:
+            head |= {"repo": None, "user": None}
+        base = {**example["base"], "ref": one.base}
         # GitHub's example of a team lacks what its own schema requires.
-        return {**example, "number": one.number, "state": one.state, "head": head, "requested_teams": []}
+        return {**example, "number": one.number, "state": one.state, "head": head, "base": base, "requested_teams": []}
 
 
 def _not_found() -> Answer:
-    return 404, {}, {"message": "Not Found", "documentation_url": "https://docs.github.com/rest"}
+    return 404, {}, {"message": "Not Found", "documentation_url": DOCS}
+
+
+def _invalid() -> Answer:
+    return 422, {}, {"message": "Validation Failed", "documentation_url": DOCS}
+
+
+def _locked() -> Answer:
+    return 403, {}, {"message": "Unable to create comment because issue is locked."}
+
+
+def _too_long(body: str) -> bool:
+    return not body or len(body.encode("utf-16-le")) // 2 > LONGEST
+
+
+def _require_what_github_lets_pass(query: list[tuple[str, str]], headers: dict[str, str]) -> None:
+    """Refuse what GitHub would answer otherwise than was meant: a page cut to 100, one of two values for a key."""
+    names = [name for name, _ in query]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise ContractBroken(f"query parameters given twice: {sorted(twice)}")
+    size = dict(query).get("per_page", "1")
+    if size.isdecimal() and not 1 <= int(size) <= LARGEST_PAGE:
+        raise ContractBroken(f"per_page is {size}, and has to be 1 to {LARGEST_PAGE}")
+    if (version := headers.get("x-github-api-version", VERSION)) != VERSION:
+        raise ContractBroken(f"API version {version} instead of {VERSION}")
 
 
 def serve(github: GitHub) -> ThreadingHTTPServer:

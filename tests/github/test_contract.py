@@ -28,6 +28,9 @@ HEADERS = {"authorization": "Bearer secret-token"}
     [
         ("GET", "/nowhere", None, "Path not found"),
         ("GET", f"{COMMENTS}?per_pgae=100", None, "per_pgae"),
+        ("GET", f"{COMMENTS}?per_page=101", None, "per_page is 101"),
+        ("GET", f"{COMMENTS}?per_page=0", None, "per_page is 0"),
+        ("GET", f"{COMMENTS}?page=1&page=2", None, "given twice: ['page']"),
         ("GET", "/repos/octo/line/issues/seven/comments", None, "issue_number"),
         ("POST", COMMENTS, {"text": "x"}, "'body' is a required property"),
         ("POST", COMMENTS, {"body": "x", "bdoy": "y"}, "bdoy"),
@@ -42,6 +45,37 @@ def test_a_request_outside_the_contract_is_refused(method: str, path: str, body:
         assert answer.status_code == 500
         assert words in answer.json()["message"]
     assert len(state.violations) == 1
+
+
+def test_another_version_of_the_api_is_refused() -> None:
+    headers = {**HEADERS, "x-github-api-version": "2021-01-01"}
+    state = State(pulls=[Pull(number=7, sha="a")])
+    with pytest.raises(ContractBroken, match="API version 2021-01-01"), running(state) as github:
+        requests.get(github.url + COMMENTS, headers=headers, timeout=5)
+
+
+def test_a_comment_is_measured_as_github_does() -> None:
+    with running(State(pulls=[Pull(number=7, sha="a")])) as github:
+        url = github.url + COMMENTS
+        one = "/repos/octo/line/issues/comments/1"
+        fits, too_long = {"body": "\N{SCROLL}" * 32_768}, {"body": "\N{SCROLL}" * 32_769}
+        assert requests.post(url, json=too_long, headers=HEADERS, timeout=5).status_code == 422
+        assert requests.post(url, json=fits, headers=HEADERS, timeout=5).status_code == 201
+        assert requests.patch(github.url + one, json=too_long, headers=HEADERS, timeout=5).status_code == 422
+        assert requests.patch(github.url + one, json=fits, headers=HEADERS, timeout=5).status_code == 200
+
+
+def test_a_locked_pull_request_and_one_from_a_deleted_fork() -> None:
+    pulls = [Pull(number=7, sha="a", locked=True), Pull(number=8, sha="b", fork_deleted=True, base="next")]
+    with running(State(pulls=pulls)) as github:
+        answer = requests.post(github.url + COMMENTS, json={"body": "x"}, headers=HEADERS, timeout=5)
+        assert answer.status_code == 403
+        assert "is locked" in answer.json()["message"]
+        listed = requests.get(f"{github.url}/repos/octo/line/pulls", headers=HEADERS, timeout=5).json()
+        assert [(one["head"]["repo"] is None, one["base"]["ref"]) for one in listed] == [
+            (False, "main"),
+            (True, "next"),
+        ]
 
 
 def test_a_response_outside_the_contract_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,1 @@
+"""Who leaves a telecom company next month."""

@@ -1,0 +1,1 @@
+"""Which card payments are fraudulent."""

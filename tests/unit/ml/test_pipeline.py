@@ -11,7 +11,8 @@ import yaml
 
 MODELS = tuple(yaml.safe_load(Path("params.yaml").read_text())["models"])
 # What stages import by name: of each model, and of its kind.
-OF_MODEL = {"validate": "schema", "prepare": "features", "train": "model"}
+OF_MODEL = {"validate": ("schema",), "prepare": ("features",), "train": ("features", "model"), "evaluate": ()}
+BESIDE = {"train": {"ml.stages.again"}}  # in a process of its own
 KIND = "ml.kinds.tabular"
 
 
@@ -36,10 +37,29 @@ def named(stage: dict[str, Any]) -> set[str]:
 @pytest.mark.parametrize("name", ["validate", "prepare", "train", "evaluate"])
 def test_a_stage_names_what_it_imports(name: str, graph: grimp.ImportGraph, stages: dict[str, Any]) -> None:
     started = {f"ml.stages.{name}"} | ({KIND} if name != "validate" else set())
-    started |= {f"ml.models.{model}.{OF_MODEL[name]}" for model in MODELS if name in OF_MODEL}
+    started |= {f"ml.models.{model}.{module}" for model in MODELS for module in OF_MODEL[name]} | BESIDE.get(
+        name, set()
+    )
     imported = set().union(started, *(graph.find_upstream_modules(module) for module in started))
     packages = {".".join(module.split(".")[:depth]) for module in imported for depth in (1, 2, 3)}
     assert imported | (packages & graph.modules) <= named(stages[name])
+
+
+def test_train_names_what_its_second_run_prepares_from(stages: dict[str, Any]) -> None:
+    again, first = stages["train"], stages["prepare"]
+    assert {dep for dep in first["deps"] if dep.startswith(("data/", "ml/kinds"))} <= set(again["deps"])
+    keys = [
+        next(each for each in stage["params"] if "ml/models/${item.model}/params.yaml" in each)
+        for stage in (first, again)
+    ]
+    prepared, trained = (set(each["ml/models/${item.model}/params.yaml"]) for each in keys)
+    assert prepared <= trained
+
+
+def test_a_change_of_either_mode_is_read_by_every_run(stages: dict[str, Any]) -> None:
+    """So that a mistake in `modes.full` is not hidden by the cache of a smoke run."""
+    for name in ("prepare", "train"):
+        assert "modes" in stages[name]["params"][1]["ml/models/${item.model}/params.yaml"]
 
 
 def test_every_module_of_a_kind_is_named_by_a_stage(graph: grimp.ImportGraph, stages: dict[str, Any]) -> None:

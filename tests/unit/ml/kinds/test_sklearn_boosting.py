@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from sklearn.metrics import log_loss
 
+from ml.errors import StageError
 from ml.kinds import checks, onnx_file, sklearn_boosting
 from ml.kinds.onnx_scoring import Scorer
 from tests.unit.ml.kinds.tables import mixed, shuffled, signal
@@ -50,6 +51,13 @@ def test_shuffled_labels_teach_nothing() -> None:
 
 def test_no_learning_rate_no_learning() -> None:
     assert not checks.loss_falls(fit(signal(), learning_rate=0.0).loss, 0.05).passed
+
+
+def test_no_rows_to_validate_on_is_one_sentence() -> None:
+    with pytest.raises(StageError, match=r"^0 of 600 rows to validate on, \d+ positives among the rest; expected some"):
+        fit(signal(), validation_fraction=1e-9)
+    with pytest.raises(StageError, match=r"0 positives among the rest"):
+        fit(signal().with_columns(label=pl.lit(0, pl.Int8)))
 
 
 def test_one_seed_one_model_and_another_seed_another(fitted: sklearn_boosting.FittedPipeline) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,12 +47,21 @@ def test_a_full_disk_is_the_environment_s_fault(root: Path, capsys: pytest.Captu
     assert "model.onnx: No space left on device; free disk space" in capsys.readouterr().err
 
 
-def test_a_bug_keeps_its_traceback(root: Path) -> None:
-    def body(*_: object) -> None:
-        raise ZeroDivisionError
+def test_a_bug_keeps_its_traceback_and_is_told_with_its_line(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = root / "ml/models/toy/features.py"
+    code.write_text("def features(raw):\n    return raw / 0\n")
 
-    with pytest.raises(ZeroDivisionError):
-        run("train", body, Namespace(model="toy", mode="smoke"), root=root)
+    def body(*_: object) -> None:
+        found: dict[str, Any] = {}
+        exec(compile(code.read_text(), str(code), "exec"), found)
+        found["features"](1)
+
+    assert run("train", body, Namespace(model="toy", mode="smoke"), root=root) == 1
+    told = "ml/models/toy/features.py:2: ZeroDivisionError: division by zero; the traceback is in the log"
+    said = capsys.readouterr().err
+    assert said.endswith(f"train toy: {told}\n")
+    assert "Traceback" in said
+    assert (problem(root).message, problem(root).file, problem(root).line) == (told, "ml/models/toy/features.py", 2)
 
 
 def test_the_next_start_removes_the_problem_and_timings_add_up(root: Path) -> None:

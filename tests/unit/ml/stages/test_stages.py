@@ -80,7 +80,7 @@ def test_records_are_those_that_the_commands_read(done: Path) -> None:
     assert training.model_hash == evaluation.model_hash == measured.model_hash == md5(done / "model.onnx")
     assert training.rows == evaluation.training_rows == 600
     assert evaluation.predictions_hash == md5(done / "predictions.parquet")
-    assert [check.name for check in training.checks] == ["loss_falls", "reproducible", "onnx_agrees", "no_leakage"]
+    assert [check.name for check in training.checks] == ["loss_falls", "onnx_agrees", "no_leakage", "reproducible"]
     assert [check.name for check in evaluation.checks] == ["beats_base_rate"]
     assert all(check.passed for check in training.checks + evaluation.checks)
     assert 0 < measured.p50_ms <= measured.p99_ms
@@ -218,6 +218,27 @@ def test_a_typo_in_hyperparameters_stops_training_with_its_line(root: Path) -> N
     assert problem(root).line is not None
 
 
+def test_too_few_rows_are_refused_with_their_line(root: Path) -> None:
+    change(root, "churn", "modes", smoke={"rows": 5}, full={})
+    assert stage(root, "prepare") == 1
+    assert "'modes.smoke.rows' is 5; expected a number of at least 50" in problem(root).message
+    assert problem(root).line is not None
+
+
+def test_too_little_data_is_refused(root: Path) -> None:
+    path = root / "data/churn/customers.parquet"
+    pl.read_parquet(path).head(30).write_parquet(path)
+    assert stage(root, "prepare") == 1
+    assert "training rows are left after the split; expected at least 50; bring more data" in problem(root).message
+
+
+def test_a_mistake_in_full_is_told_by_a_smoke_run(root: Path) -> None:
+    assert stage(root, "prepare") == 0
+    change(root, "churn", "modes", full={"rounds": -3})
+    assert stage(root, "train") == 1
+    assert "'modes.full.rounds' is -3; expected a number above 0" in problem(root).message
+
+
 def test_scores_that_are_no_numbers_stop_the_evaluation(root: Path) -> None:
     ids, scores = pl.Series([4, 5, 6]), np.array([0.1, np.nan, np.inf])
     with pytest.raises(StageError, match="scores 2 of 3 rows as NaN or infinite, first the row with id 5"):
@@ -255,9 +276,9 @@ def test_fraud_from_rows_to_scores(root: Path) -> None:
         "loss_falls",
         "gradients_finite",
         "overfits_one_batch",
-        "reproducible",
         "onnx_agrees",
         "no_leakage",
+        "reproducible",
     ]
     failed = {check.name: check.detail for check in training.checks if not check.passed}
     assert set(failed) <= {"no_leakage"}, failed  # the amount nearly tells this toy's label
