@@ -24,7 +24,7 @@ class Project:
         surroundings = {
             name: value
             for name, value in os.environ.items()
-            if name != "CI" and not name.startswith(("GITHUB_", "TRUNKLINE_"))
+            if name != "CI" and not name.startswith(("GITHUB_", "TRUNKLINE_", "MAKE", "MFLAGS"))
         }
         surroundings |= {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "200", **IDENTITY, **env}
         done = subprocess.run(

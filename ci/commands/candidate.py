@@ -13,8 +13,11 @@ from ci.commands import gate
 from ci.core.diff import params_diff
 from ci.core.errors import ConfigurationError, EnvironmentFault
 from ci.core.records import Change, Latency, Training, Validation, Verdict
+from ci.core.scope import scope
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ci.commands.baseline import MergeBase
     from ci.core.records import Mode, ParamChange
 
@@ -121,20 +124,25 @@ def _change(root: Path, model: str, merge_base: MergeBase, rows_before: int | No
         before |= dvc.pinned_in(pin, text) if text else {}
     path = f"data/{model}"
     validation = root / "artifacts" / model / "validation.json"
+    gates = gate.changed_gates(root, model, merge_base.mode, base) if base else ()
+    params = _params_diff(root, model, base) if base else ()
+    if gates:  # told by name, not by their place in the list
+        params = tuple(param for param in params if ".yaml:gates." not in param.key)
     return Change(
         data_hash_before=before.get(path),
         data_hash_after=dvc.pinned(root).get(path),
         rows_before=rows_before,
         rows_after=files.read_record(validation, Validation).rows if validation.is_file() else None,
-        gates=gate.changed_gates(root, model, merge_base.mode, base) if base else (),
-        params=_params_diff(root, model, base) if base else (),
-        files=tuple(name for name in merge_base.changed if _concerns(name, model)),
+        gates=gates,
+        params=params,
+        files=_concerning(merge_base.changed, model, gate.configured(root, ())),
     )
 
 
-def _concerns(name: str, model: str) -> bool:
-    """Whether a changed path can matter to `model`: everything but the folders of other models."""
-    return not name.startswith("ml/models/") or name.startswith(f"ml/models/{model}/")
+def _concerning(changed: Sequence[str], model: str, models: Sequence[str]) -> tuple[str, ...]:
+    """The changed paths that can matter to `model`, its own first."""
+    found = (name for name in changed if model in scope(name, models)[0])
+    return tuple(sorted(found, key=lambda name: not name.startswith(f"ml/models/{model}/")))
 
 
 def _params_diff(root: Path, model: str, base: str) -> tuple[ParamChange, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from ci.core.loglines import quiet
 from ci.core.records import Outcome
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def print_verdicts(verdicts: Sequence[Verdict]) -> None:
     for verdict in verdicts:
         if verdict.gates:
             console.print(gate_table(verdict, wide=console.width >= 160))
-        console.print(Text(verdict.summary, style=STYLES[verdict.verdict]))
+        console.print(Text(quiet(verdict.summary), style=STYLES[verdict.verdict]))
 
 
 def gate_table(verdict: Verdict, *, wide: bool) -> Table:
@@ -41,12 +42,12 @@ def gate_table(verdict: Verdict, *, wide: bool) -> Table:
         table.add_column(name, justify=justify, overflow="fold", no_wrap=wide and name != "reason")
     for gate in verdict.gates:
         table.add_row(
-            Text(gate.gate),
-            Text(gate.rule),
+            Text(quiet(gate.gate)),
+            Text(quiet(gate.rule)),
             "" if gate.value is None else f"{gate.value:.6g}",
             Text(_interval(gate.interval)),
             Text(_verdict(gate), style=STYLES[gate.verdict]),
-            Text(gate.reason),
+            Text(quiet(gate.reason)),
         )
     return table
 

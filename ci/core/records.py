@@ -193,7 +193,7 @@ class ParamChange(Part):
 
 
 class Change(Part):
-    """What this change did, against the merge base; `gates` are those that it took away or declared otherwise."""
+    """What this change did, against the merge base; `gates` says what it did to the gates themselves."""
 
     data_hash_before: str | None = None
     data_hash_after: str | None = None

@@ -49,7 +49,11 @@ class Act:
         args += ["--platform", f"{LABEL}=-self-hosted", "--secret", "GITHUB_TOKEN=secret-token"]
         args += [word for name, value in env.items() for word in ("--env", f"{name}={value}")]
         args += [word for pinned, stub in self._stand_ins() for word in ("--local-repository", f"{pinned}={stub}")]
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("GITHUB_", "TRUNKLINE_"))}
+        clean = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("GITHUB_", "TRUNKLINE_", "MAKE", "MFLAGS"))
+        }
         done = subprocess.run(
             args, cwd=self.project.root, env=clean, capture_output=True, text=True, check=False, timeout=900
         )

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def gates_diff(before: Sequence[Gate], after: Sequence[Gate], mode: Mode) -> tuple[str, ...]:
-    """The gates of `mode` that are gone or were declared otherwise, in words; new gates speak for themselves."""
+    """The gates of `mode` that are gone, declared otherwise or new, in words and in this order."""
     return tuple(_told(_by_name(before, mode), _by_name(after, mode)))
 
 
@@ -38,6 +38,8 @@ def _told(before: dict[str, Gate], after: dict[str, Gate]) -> Iterator[str]:
             gate.on_inconclusive,
         ):
             yield f"{name}: {_manner(gate)} → {_manner(now)}"
+    for name in sorted(after.keys() - before.keys()):
+        yield f"{name} ({after[name].words}) is new"
 
 
 def _manner(gate: Gate) -> str:

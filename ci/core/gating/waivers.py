@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field
+from pydantic import StringConstraints
 
 from ci.core.errors import did_you_mean
 from ci.core.gating import names
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ci.core.gating.gateparams import Gate
     from ci.core.strict import Where
 
-Text = Annotated[str, Field(min_length=1)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 class WaiverEntry(Declared):

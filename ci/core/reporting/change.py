@@ -52,7 +52,7 @@ def change_view(change: Change, limits: Limits, *, against: bool) -> ChangeView:
         against=against,
         data=data,
         hashes=hashes,
-        gates=listing((clip(cell(gate), limits.text) for gate in change.gates), limits.changes),
+        gates=listing((clip(gate, limits.text) for gate in change.gates), limits.changes),
         params=listing(params, limits.changes),
         files=listing((clip(file, limits.name) for file in change.files), limits.changes),
         long=len(change.params) + len(change.files) > LONG,

@@ -114,3 +114,9 @@ def test_a_waiver_of_a_slice_that_the_data_lacks_is_refused() -> None:
     require_slices([waiver(gate=SLICED % "hihg")], [result()])  # nothing of that column was judged in this run
     with pytest.raises(ConfigurationError, match=r"no such slice; did you mean 'roc_auc\[BAND=high\]"):
         require_slices([waiver(gate=SLICED % "hihg")], judged)
+
+
+@pytest.mark.parametrize("key", ["reason", "who"])
+def test_a_blank_is_no_reason_and_nobody(key: str) -> None:
+    with pytest.raises(ConfigurationError, match=key):
+        waiver(**{key: "  "})
