@@ -42,15 +42,20 @@ def require_untracked(root: Path) -> None:
             )
 
 
-def head(root: Path) -> str | None:
-    """The commit checked out, or None before the first one."""
-    done = shell.run(["git", "rev-parse", "--verify", "--quiet", "HEAD"], cwd=root, check=False)
+def commit_of(root: Path, name: str) -> str | None:
+    """The commit that `name` stands for, or None where there is none."""
+    done = shell.run(["git", "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}"], cwd=root, check=False)
     return done.out.strip() or None
 
 
-def has_parent(root: Path) -> bool:
-    """Whether the commit checked out has a commit before it."""
-    return shell.run(["git", "rev-parse", "--verify", "--quiet", "HEAD^"], cwd=root, check=False).code == 0
+def head(root: Path) -> str | None:
+    """The commit checked out, or None before the first one."""
+    return commit_of(root, "HEAD")
+
+
+def parent(root: Path) -> str | None:
+    """The commit before the one checked out, or None at the first."""
+    return commit_of(root, "HEAD^")
 
 
 def is_shallow(root: Path) -> bool:
@@ -69,7 +74,7 @@ def merge_base(root: Path, ref: str | None = None) -> str | None:
     target = ref or os.environ.get("TRUNKLINE_BASE") or _default_branch(root)
     if target is None:
         return None
-    if shell.run(["git", "rev-parse", "--verify", "--quiet", f"{target}^{{commit}}"], cwd=root, check=False).code != 0:
+    if commit_of(root, target) is None:
         if is_shallow(root) or set(target) == {"0"}:
             return None
         if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", target):
@@ -82,8 +87,7 @@ def merge_base(root: Path, ref: str | None = None) -> str | None:
         )
     base = shell.run(["git", "merge-base", "HEAD", target], cwd=root, check=False).out.strip() or None
     if base is not None and base == head(root) and not changed_paths(root, base):
-        parent = shell.run(["git", "rev-parse", "--verify", "--quiet", "HEAD^"], cwd=root, check=False)
-        return parent.out.strip() or None
+        return parent(root)
     return base
 
 
@@ -95,7 +99,7 @@ def _default_branch(root: Path) -> str | None:
     remote = [f"refs/remotes/origin/{name}" for name in ("HEAD", "main", "master")]
     local = [f"refs/heads/{name}" for name in ("main", "master", *([told] if told else []))]
     for name in (*remote, *local):
-        if shell.run(["git", "rev-parse", "--verify", "--quiet", name], cwd=root, check=False).code == 0:
+        if commit_of(root, name) is not None:
             return name
     if is_shallow(root):
         return None

@@ -10,7 +10,7 @@ import shutil
 import sys
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from ci.adapters import dvc, files, git, shell
 from ci.commands import data
@@ -43,6 +43,16 @@ class MergeBase:
         """The commit that is checked out."""
         return git.head(self.root)
 
+    @cached_property
+    def lock_before(self) -> dict[str, Any]:
+        """The stages of dvc.lock at the merge base; parsed once for all models, as is `lock_now`."""
+        return dvc.lock(git.show(self.root, self.commit, "dvc.lock") if self.commit else None)
+
+    @cached_property
+    def lock_now(self) -> dict[str, Any]:
+        """The stages of dvc.lock as it stands: they have run before anything is judged."""
+        return dvc.lock_of(self.root)
+
     def __enter__(self) -> Self:
         return self
 
@@ -69,7 +79,7 @@ class MergeBase:
     def _why_none(self) -> str:
         if git.is_shallow(self.root):
             return "this clone is shallow and the merge base is not in it; fetch all of history (`fetch-depth: 0`)"
-        if git.has_parent(self.root):
+        if git.parent(self.root):
             return "HEAD has no ancestor in common with what it would be merged into"
         return "this is the first commit: there is nothing to compare with yet"
 
@@ -87,9 +97,8 @@ class MergeBase:
 
     def _is_unchanged(self, model: str) -> bool:
         """Whether every stage of the model has the very same inputs and outputs in the merge base's dvc.lock."""
-        before, after = dvc.lock(git.show(self.root, str(self.commit), "dvc.lock")), dvc.lock_of(self.root)
-        names = dvc.stages(model, self.mode)
-        return all(name in after and before.get(name) == after[name] for name in names)
+        before, now = self.lock_before, self.lock_now
+        return all(name in now and before.get(name) == now[name] for name in dvc.stages(model, self.mode))
 
     def _compared(self, model: str, commit: str) -> Path:
         """Make the baseline's records, unless they were made before, whole (`key` is written last)."""

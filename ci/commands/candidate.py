@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import sys
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ci.adapters import dvc, files, git, shell
-from ci.commands import gate
+from ci.commands import data, gate
 from ci.core.diff import params_diff
 from ci.core.errors import ConfigurationError, EnvironmentFault
 from ci.core.records import Change, Latency, Training, Validation, Verdict
@@ -34,7 +35,7 @@ def judge(root: Path, model: str, merge_base: MergeBase, stale: dict[str, Any]) 
         return known
     (here / gate.KEY).unlink(missing_ok=True)
     if not failed:
-        _require_locked(root, model, mode)
+        _require_locked(root, model, merge_base)
         _measure_latency(root, model, mode)
     against, rows_before = (None, None) if failed else merge_base.of(model)
     verdict = gate.gate_model(
@@ -65,11 +66,10 @@ def _known(here: Path, key: str) -> Verdict | None:
     return files.read_record(path, Verdict)
 
 
-def _require_locked(root: Path, model: str, mode: Mode) -> None:
+def _require_locked(root: Path, model: str, merge_base: MergeBase) -> None:
     """Raise EnvironmentFault when an output is not what dvc.lock says: DVC takes what its cache holds on trust."""
-    entries = dvc.lock_of(root)
-    for stage in dvc.stages(model, mode):
-        for path, md5 in dvc.outs(entries, stage).items():
+    for stage in dvc.stages(model, merge_base.mode):
+        for path, md5 in dvc.outs(merge_base.lock_now, stage).items():
             if not (root / path).is_file() or files.md5(root / path) != md5:
                 raise EnvironmentFault(
                     f"{path} is not what {stage} made: DVC's cache is damaged; "
@@ -92,22 +92,20 @@ def _measure_latency(root: Path, model: str, mode: Mode) -> None:
 
 def _key(root: Path, model: str, merge_base: MergeBase) -> str:
     """A digest of all that a verdict rests on: commits, lock entries, parameters, waivers, our own code, the day."""
-    entries = dvc.lock_of(root)
     folder = root / "ml" / "models" / model
-    code = Path(__file__).parents[1]
     parts = [
         str(merge_base.head),
         str(merge_base.commit),
         datetime.now(UTC).date().isoformat(),  # a waiver expires by the day
-        repr([entries.get(stage) for stage in dvc.stages(model, merge_base.mode)]),
+        repr([merge_base.lock_now.get(stage) for stage in dvc.stages(model, merge_base.mode)]),
         repr(merge_base.changed),
+        _code(),
     ]
     paths = [
         root / "params.yaml",
         folder / "params.yaml",
         *sorted((folder / "waivers").glob("*.yaml")),
         root / "artifacts" / model / merge_base.mode / "latency.json",
-        *sorted(path for path in code.rglob("*") if path.suffix in {".py", ".j2", ".css"}),
     ]
     digest = hashlib.sha256("\0".join(parts).encode())
     for path in paths:
@@ -115,13 +113,18 @@ def _key(root: Path, model: str, merge_base: MergeBase) -> str:
     return digest.hexdigest()
 
 
+@cache
+def _code() -> str:
+    """A digest of the code that judges, the same for all models of a run."""
+    folder = Path(__file__).parents[1]
+    paths = sorted(path for path in folder.rglob("*") if path.suffix in {".py", ".j2", ".css"})
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in paths)).hexdigest()
+
+
 def _change(root: Path, model: str, merge_base: MergeBase, rows_before: int | None) -> Change:
     """What the change did to this model's data, gates, parameters and code."""
     base = merge_base.commit
-    before: dict[str, str] = {}
-    for pin in dvc.pins(root):
-        text = git.show(root, base, pin) if base else None
-        before |= dvc.pinned_in(pin, text) if text else {}
+    before = data.pinned_at(root, base, merge_base.changed) if base else {}
     path = f"data/{model}"
     validation = root / "artifacts" / model / "validation.json"
     gates = gate.changed_gates(root, model, merge_base.mode, base) if base else ()

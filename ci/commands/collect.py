@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from ci.core.errors import ConfigurationError
+from ci.core.gating.verdict import overall
 from ci.core.loglines import quiet
 from ci.core.params import NAME
 from ci.core.plan import MOST
@@ -28,7 +29,7 @@ def verdicts(folder: Path) -> tuple[Verdict, ...]:
     """
     paths = sorted(folder.rglob("verdict.json"))
     if len(paths) > MOST:
-        raise _refusal(folder, f"holds {len(paths)} verdicts, more than {MOST}; hand over one run's alone.")
+        raise refusal(folder, f"holds {len(paths)} verdicts, more than {MOST}; hand over one run's alone.")
     found: dict[tuple[str, str], tuple[Path, Verdict]] = {}
     for path in paths:
         verdict = _read(path, Verdict)
@@ -36,7 +37,7 @@ def verdicts(folder: Path) -> tuple[Verdict, ...]:
         key = (verdict.model, verdict.mode)
         if key in found:
             first = found[key][0]
-            raise _refusal(path, f"and {first} are both the {verdict.mode} verdict of '{verdict.model}'; keep one.")
+            raise refusal(path, f"and {first} are both the {verdict.mode} verdict of '{verdict.model}'; keep one.")
         found[key] = (path, verdict)
     return tuple(found[key][1] for key in sorted(found))
 
@@ -44,10 +45,10 @@ def verdicts(folder: Path) -> tuple[Verdict, ...]:
 def plan(path: Path) -> Plan:
     """plan.json. Raises ConfigurationError as `verdicts` does."""
     if not path.exists():
-        raise _refusal(path, "is missing; `trunkline plan` writes it.")
+        raise refusal(path, "is missing; `trunkline plan` writes it.")
     found = _read(path, Plan)
     if len(found.models) > MOST:
-        raise _refusal(path, f"plans {len(found.models)} models, more than {MOST}; check fewer at once.")
+        raise refusal(path, f"plans {len(found.models)} models, more than {MOST}; check fewer at once.")
     _require_names(found.models, path)
     return found
 
@@ -61,11 +62,11 @@ def of_leg(folder: Path, model: str, commit: str | None) -> Verdict:
     artifact = folder / f"check-{model}"
     path = artifact / model / "smoke" / "verdict.json"
     if other := next((found for found in sorted(artifact.rglob("verdict.json")) if found != path), None):
-        raise _refusal(other, f"is not for the check of '{model}' to write; look at how it got there.")
+        raise refusal(other, f"is not for the check of '{model}' to write; look at how it got there.")
     if any(part.is_symlink() for part in (artifact, path.parent.parent, path.parent)):
-        raise _refusal(path, "lies behind a link; make it anew.")
+        raise refusal(path, "lies behind a link; make it anew.")
     if not path.exists():
-        raise _refusal(path, "is missing: the check stopped before it could judge; its log says why.")
+        raise refusal(path, "is missing: the check stopped before it could judge; its log says why.")
     verdict = _read(path, Verdict)
     for what, found, wanted in (
         ("model", verdict.model, model),
@@ -73,32 +74,27 @@ def of_leg(folder: Path, model: str, commit: str | None) -> Verdict:
         ("commit", verdict.commit, commit),
     ):
         if found != wanted:
-            raise _refusal(path, f"is of {what} {str(found)[:64]!r}, but {wanted!r} is checked; run the check again.")
-    outcome, blocks = _by_its_gates(verdict)
+            raise refusal(path, f"is of {what} {str(found)[:64]!r}, but {wanted!r} is checked; run the check again.")
+    outcome, blocks = overall(verdict.gates)
+    if verdict.problem is not None:  # a stage that stopped is never a pass
+        outcome = Outcome.FAIL
     if (verdict.verdict, verdict.blocks) != (outcome, blocks):
         said = f"says '{verdict.verdict}'{' and blocks' if verdict.blocks else ''}, but its gates say"
-        raise _refusal(path, f"{said} '{outcome}'{' and block' if blocks else ''}; run the check again.")
+        raise refusal(path, f"{said} '{outcome}'{' and block' if blocks else ''}; run the check again.")
     return verdict
-
-
-def _by_its_gates(verdict: Verdict) -> tuple[Outcome, bool]:
-    """What the gates of a record come to, whatever its head says; a stage that stopped is never a pass."""
-    found = {gate.verdict for gate in verdict.gates} | ({Outcome.FAIL} if verdict.problem is not None else set())
-    outcome = next((one for one in (Outcome.FAIL, Outcome.INCONCLUSIVE) if one in found), Outcome.PASS)
-    return outcome, any(gate.blocks for gate in verdict.gates)
 
 
 def _read(path: Path, kind: type[R]) -> R:
     if path.is_symlink() or not path.is_file():
-        raise _refusal(path, "is not a plain file; make it anew.")
+        raise refusal(path, "is not a plain file; make it anew.")
     if (size := path.stat().st_size) > LARGEST:
-        raise _refusal(path, f"has {size:,} bytes, and a record at most {LARGEST:,}; make it anew.")
+        raise refusal(path, f"has {size:,} bytes, and a record at most {LARGEST:,}; make it anew.")
     try:
         return kind.model_validate_json(path.read_bytes(), strict=True)
     except ValidationError as wrong:
         first = wrong.errors(include_input=False, include_url=False)[0]
         where = ".".join(str(step)[:64] for step in first["loc"][:6]) or "the file"
-        raise _refusal(
+        raise refusal(
             path, f"is not a whole {kind.__name__} record: {where}: {first['msg'][:200]}; make it anew."
         ) from None
 
@@ -106,11 +102,9 @@ def _read(path: Path, kind: type[R]) -> R:
 def _require_names(models: Sequence[str], path: Path) -> None:
     for model in models:
         if not NAME.fullmatch(model):
-            raise _refusal(
-                path, f"names a model {model[:64]!r}; a name has up to 64 of a-z, 0-9 and _, a letter first."
-            )
+            raise refusal(path, f"names a model {model[:64]!r}; a name has up to 64 of a-z, 0-9 and _, a letter first.")
 
 
-def _refusal(path: Path, problem: str) -> ConfigurationError:
+def refusal(path: Path, problem: str) -> ConfigurationError:
     """On one line whatever a record or a file name holds, since a line of a log can be a command to GitHub Actions."""
     return ConfigurationError(quiet(f"{path} {problem}"), file=quiet(str(path)))

@@ -14,16 +14,26 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ci.adapters.files import read_yaml
+from ci.adapters.github import Locked
+from ci.adapters.github.client import Client
+from ci.adapters.github.comments import BOT, Thread
+from ci.adapters.github.pulls import Checked, numbers
+from ci.adapters.templates import render_markdown
+from ci.commands import untrusted
+from ci.commands.posting import post
 from ci.core.errors import ConfigurationError
+from ci.core.loglines import quiet
+from ci.core.params import parse_root
+from ci.core.reporting.markdown import COMMENT_LIMIT, ROOM, length
+from ci.core.reporting.notes import CheckRun
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Sequence
 
-    from ci.adapters.github.client import Client
     from ci.commands.untrusted import Found
     from ci.core.records import Verdict
-    from ci.core.reporting.notes import CheckRun
 
 API = "https://api.github.com"
 
@@ -53,15 +63,6 @@ def run(args: argparse.Namespace) -> int:
 
     Records that are refused are told at the end, when all others are posted; the last of them is raised.
     """
-    from ci.adapters.files import read_yaml  # noqa: PLC0415 - yaml stays out of `--help`
-    from ci.adapters.github import Locked  # noqa: PLC0415 - kept beside the others
-    from ci.adapters.github.client import Client  # noqa: PLC0415 - requests stays out of `--help`
-    from ci.adapters.github.comments import BOT, Thread  # noqa: PLC0415 - likewise
-    from ci.commands import untrusted  # noqa: PLC0415 - pydantic stays out of `--help`
-    from ci.commands.posting import post  # noqa: PLC0415 - likewise
-    from ci.core.params import parse_root  # noqa: PLC0415 - likewise
-    from ci.core.reporting.notes import CheckRun  # noqa: PLC0415 - kept beside the others
-
     client = Client(os.environ.get("GITHUB_TOKEN"), os.environ.get("GITHUB_API_URL") or API)
     repo = _checked("--repo", args.repo or os.environ.get("GITHUB_REPOSITORY"), r"[\w.-]+/[\w.-]+", "OWNER/NAME")
     if args.sha is not None:
@@ -98,10 +99,6 @@ def _rendered(found: Found, check: CheckRun) -> dict[str, str]:
 
 
 def _report(verdicts: Sequence[Verdict], check: CheckRun) -> str:
-    from ci.adapters.templates import render_markdown  # noqa: PLC0415 - jinja2 stays out of `--help`
-    from ci.core.loglines import quiet  # noqa: PLC0415 - kept beside it
-    from ci.core.reporting.markdown import COMMENT_LIMIT, ROOM, length  # noqa: PLC0415 - kept beside it
-
     model = verdicts[0].model
     try:
         text = render_markdown(verdicts, limit=COMMENT_LIMIT - ROOM - length(check.head()))
@@ -121,8 +118,6 @@ def _others(found: Found, check: CheckRun) -> Callable[[str], str]:
 
 
 def _pulls(client: Client, repo: str, args: argparse.Namespace) -> tuple[int, ...]:
-    from ci.adapters.github.pulls import Checked, numbers  # noqa: PLC0415 - kept beside the client
-
     # A fork that was deleted has no owner any more, and the event's head is ":branch".
     head = args.head if args.head is not None and not args.head.startswith(":") else None
     if head is not None:

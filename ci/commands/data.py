@@ -13,7 +13,7 @@ from ci.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 UNCACHED = "not in cache"  # DVC says so of data that is missing, and of any data while its cache lacks what is pinned
 
@@ -39,6 +39,13 @@ def behind(root: Path, stale: dict[str, Any], models: Sequence[str]) -> bool:
     wanted = _wanted(root, models)
     states = {path: how for pin in dvc.pins(root) for path, how in _states(stale.get(pin)).items()}
     return any(path in states or not _is_there(root / path) for path in wanted)
+
+
+def pinned_at(root: Path, commit: str, changed: Iterable[str]) -> dict[str, str]:
+    """Each path that was pinned at `commit`, with its hash; `changed` tells the pins that are gone since."""
+    pins = {*dvc.pins(root), *(path for path in changed if path.endswith(".dvc"))}
+    texts = {pin: git.show(root, commit, pin) for pin in sorted(pins)}
+    return {path: md5 for pin, text in texts.items() if text for path, md5 in dvc.pinned_in(pin, text).items()}
 
 
 def ensure(root: Path, models: Sequence[str] | None = None) -> None:

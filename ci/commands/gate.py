@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ci.adapters import files, git, locks
+from ci.commands.table import print_verdicts
 from ci.core.errors import ConfigurationError, did_you_mean
 from ci.core.gating.verdict import conclude, exit_code
 from ci.core.params import Root, parse_root, require_files
@@ -35,8 +36,6 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Judge one model against the baseline at hand, print the table; the exit code is the verdict's."""
-    from ci.commands.table import print_verdicts  # noqa: PLC0415 - rich stays out of `--help`
-
     root, mode = Path(), args.mode  # relative, so that messages name files as people and annotations do
     (model,) = configured(root, [args.model])
     for directory in (args.candidate, args.baseline):
@@ -129,7 +128,7 @@ def _root_params(root: Path) -> Root:
 
 
 def _gates(root: Path, model: str, params: Root) -> tuple[Task, tuple[Gate, ...]]:
-    from ci.core.gating.gateparams import parse_model  # noqa: PLC0415 - numpy stays out of `--help`
+    from ci.core.gating.gateparams import parse_model  # noqa: PLC0415 - numpy stays out of an unchanged check
 
     path = root / "ml" / "models" / model / "params.yaml"
     return parse_model(*files.read_yaml(path), params.defaults.gates, file=_shown(path, root))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ci.adapters import dvc, files, git
+from ci.commands import data, gate
 from ci.core.loglines import quiet
 from ci.core.plan import Evidence, decide
 from ci.core.reporting.markdown import escape
@@ -31,8 +32,6 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Decide, write artifacts/plan.json, and hand a workflow its matrix."""
-    from ci.commands import gate  # noqa: PLC0415 - numpy and polars stay out of `--help`
-
     root = Path.cwd()
     git.require_repository(root)
     git.require_untracked(root)
@@ -55,17 +54,13 @@ def _evidence(root: Path, models: Sequence[str], ref: str | None) -> Evidence:
     if base is None:
         return Evidence(base=None, shallow=git.is_shallow(root))
     paths = git.changed_paths(root, base)
-    pins = {*dvc.pins(root), *(path for path in paths if path.endswith(".dvc"))}  # those that are gone too
-    texts = {pin: git.show(root, base, pin) for pin in sorted(pins)}
     return Evidence(
         base=base,
         paths=paths,
         stale=dvc.stale(root),
         lock_before=dvc.lock(git.show(root, base, "dvc.lock")),
         lock_after=dvc.lock_of(root),
-        pins_before={
-            path: md5 for pin, text in texts.items() if text for path, md5 in dvc.pinned_in(pin, text).items()
-        },
+        pins_before=data.pinned_at(root, base, paths),
         pins_after=dvc.pinned(root),
         unlisted=_unlisted(root, models, base, paths),
     )

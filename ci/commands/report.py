@@ -74,7 +74,7 @@ def write_reports(root: Path, verdicts: Sequence[Verdict]) -> list[Path]:
     is also added to the summary of a GitHub step, and artifacts/report.html. Raises EnvironmentFault where the disk
     refuses.
     """
-    from ci.adapters import charts, templates  # noqa: PLC0415 - jinja2 stays out of `--help`
+    from ci.adapters import charts, templates  # noqa: PLC0415 - jinja2 stays out of what only finds verdicts
 
     artifacts = root / "artifacts"
     pictures: dict[str, dict[str, str]] = {}

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from ci.commands import collect
 from ci.core.errors import ConfigurationError
-from ci.core.loglines import quiet
 from ci.core.plan import MOST
 
 if TYPE_CHECKING:
@@ -51,10 +50,14 @@ def _folders(folder: Path, refused: list[ConfigurationError]) -> list[Path]:
         return []
     inside = sorted(folder.iterdir())
     if any(path.name == "verdict.json" for path in inside):
-        refused.append(_refusal(folder / "verdict.json", "does not lie in the folder of a model; move it there."))
+        refused.append(
+            collect.refusal(folder / "verdict.json", "does not lie in the folder of a model; move it there.")
+        )
     found = [path for path in inside if path.is_dir() and not path.is_symlink()]
     if len(found) > MOST:
-        refused.append(_refusal(folder, f"holds {len(found)} folders, more than {MOST}; hand over one run's alone."))
+        refused.append(
+            collect.refusal(folder, f"holds {len(found)} folders, more than {MOST}; hand over one run's alone.")
+        )
         return []
     return found
 
@@ -63,9 +66,5 @@ def _of_model(folder: Path) -> tuple[Verdict, ...]:
     found = collect.verdicts(folder)
     for verdict in found:
         if verdict.model != folder.name:
-            raise _refusal(folder, f"holds a verdict of '{verdict.model}'; a folder's name is its model's.")
+            raise collect.refusal(folder, f"holds a verdict of '{verdict.model}'; a folder's name is its model's.")
     return found
-
-
-def _refusal(path: Path, problem: str) -> ConfigurationError:
-    return ConfigurationError(quiet(f"{path} {problem}"), file=quiet(str(path)))

@@ -6,13 +6,18 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ci.adapters import files, git
+from ci.commands import collect
+from ci.commands.table import print_verdicts
 from ci.core.errors import ConfigurationError
+from ci.core.gating.verdict import exit_code
+from ci.core.params import NAME
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from ci.core.records import GateResult, Verdict
+    from ci.core.records import Verdict
 
 RESULTS = ("success", "failure", "cancelled", "skipped")
 
@@ -34,8 +39,6 @@ def run(args: argparse.Namespace) -> int:
     Each verdict that is accepted is written to artifacts/<model>/smoke/verdict.json, for the report. Raises
     ConfigurationError for a plan or jobs that did not end well, and for a planned model without a verdict of its own.
     """
-    from ci.adapters import git  # noqa: PLC0415 - subprocess stays out of `--help`
-
     root = Path.cwd()
     git.require_repository(root)
     git.require_untracked(root)
@@ -49,11 +52,8 @@ def run(args: argparse.Namespace) -> int:
             )
         print("pass: the plan says that no model is touched, so there is nothing to judge")
         return 0
-    from ci.commands.table import print_verdicts  # noqa: PLC0415 - rich stays out of `--help`
-    from ci.core.gating.verdict import exit_code  # noqa: PLC0415 - likewise numpy
-
     verdicts, refused = _accepted(root, args.records, models, git.head(root))
-    print_verdicts([_quiet(verdict) for verdict in verdicts])
+    print_verdicts(verdicts)
     ended = f"the check jobs ended with {args.check_result}"
     if refused:
         raise ConfigurationError(f"{len(refused)} of {len(models)} models have no verdict ({ended}): {refused[0]}")
@@ -65,8 +65,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _planned(text: str) -> list[str]:
     """The models of a plan's output. Raises ConfigurationError for anything but a JSON list of names, each once."""
-    from ci.core.params import NAME  # noqa: PLC0415 - pydantic stays out of `--help`
-
     try:
         models = json.loads(text)
     except ValueError:
@@ -79,9 +77,6 @@ def _planned(text: str) -> list[str]:
 
 def _accepted(root: Path, records: Path, models: Sequence[str], commit: str | None) -> tuple[list[Verdict], list[str]]:
     """The verdicts of the planned models' own jobs, put where the report looks, and why others have none."""
-    from ci.adapters import files  # noqa: PLC0415 - as above
-    from ci.commands import collect  # noqa: PLC0415 - as above
-
     verdicts, refused = [], []
     for model in models:
         try:
@@ -92,19 +87,3 @@ def _accepted(root: Path, records: Path, models: Sequence[str], commit: str | No
         files.write_record(root / "artifacts" / model / verdict.mode / "verdict.json", verdict)
         verdicts.append(verdict)
     return verdicts, refused
-
-
-def _quiet(verdict: Verdict) -> Verdict:
-    """A verdict whose words are no commands to GitHub's runner when they are printed."""
-    gates = tuple(_quiet_gate(gate) for gate in verdict.gates)
-    return verdict.model_copy(update={"summary": _line(verdict.summary), "gates": gates})
-
-
-def _quiet_gate(gate: GateResult) -> GateResult:
-    return gate.model_copy(update={name: _line(getattr(gate, name)) for name in ("gate", "rule", "reason")})
-
-
-def _line(text: str) -> str:
-    from ci.core.loglines import quiet  # noqa: PLC0415 - as above
-
-    return quiet(text)

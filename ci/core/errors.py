@@ -32,18 +32,6 @@ class EnvironmentFault(TrunklineError):
     exit_code: ClassVar[int] = 2
 
 
-class Refused(TrunklineError):
-    """A gate says no (exit code 3)."""
-
-    exit_code: ClassVar[int] = 3
-
-
-class Inconclusive(TrunklineError):
-    """No verdict could be reached and policy blocks (exit code 4)."""
-
-    exit_code: ClassVar[int] = 4
-
-
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """The end of a sentence that names the nearest known word, or all of them when none is near."""
     words = sorted(known)

@@ -38,7 +38,7 @@ def conclude(
     if problem is not None and not any(result.verdict is Outcome.FAIL for result in results):
         results.append(_stopped(problem))
     results.sort(key=_rank)
-    verdict, blocks = _overall(results)
+    verdict, blocks = overall(results)
     records = (evidence.training, evidence.evaluation)
     return Verdict(
         model=model,
@@ -78,7 +78,8 @@ def _exit_code(verdict: Verdict) -> int:
     return 4 if verdict.blocks else 0
 
 
-def _overall(results: Sequence[GateResult]) -> tuple[Outcome, bool]:
+def overall(results: Sequence[GateResult]) -> tuple[Outcome, bool]:
+    """What gates come to together: the worst verdict, and whether any of them blocks."""
     blocks = any(result.blocks for result in results)
     for outcome in (Outcome.FAIL, Outcome.INCONCLUSIVE):
         if any(result.verdict is outcome for result in results):
