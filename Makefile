@@ -5,6 +5,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 # An index of PyTorch's CPU builds, for machines where pip's own index would bring CUDA.
 TORCH_INDEX ?=
+CONSTRAINTS := constraints.txt constraints-release.txt constraints-dev.txt
 STAMP := $(VENV)/.installed-$(shell cat constraints*.txt pyproject.toml | sha256sum | cut -c1-16)
 NODE_STAMP := node_modules/.installed-$(shell cat package-lock.json | sha256sum | cut -c1-16)
 
@@ -20,7 +21,7 @@ $(STAMP):
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name it with PYTHON=")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --constraint constraints-dev.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet $(addprefix --constraint ,$(CONSTRAINTS)) --editable '.[release,dev]'
 	rm -f $(VENV)/.installed-*
 	touch $@
 
@@ -48,15 +49,19 @@ $(NODE_STAMP):
 LOCK := build/lock
 FREEZE := $(LOCK)/bin/python -m pip freeze --exclude-editable --exclude trunkline | sed 's/^\(torch==[^+]*\).*/\1/'
 
-lock:  ## renew both constraints files with the newest versions that fit together
+lock:  ## renew the constraints files with the newest versions that fit together
 	rm -rf $(LOCK)
 	$(PYTHON) -m venv $(LOCK)
 	$(LOCK)/bin/python -m pip install --quiet $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
 	$(LOCK)/bin/python -m pip install --quiet --editable .
 	{ head -1 constraints.txt; $(FREEZE); } > $(LOCK)/constraints.txt
-	$(LOCK)/bin/python -m pip install --quiet --constraint $(LOCK)/constraints.txt --editable '.[dev]'
-	{ head -1 constraints-dev.txt; $(FREEZE) | grep -vxFf $(LOCK)/constraints.txt; } > $(LOCK)/constraints-dev.txt
-	mv $(LOCK)/constraints.txt $(LOCK)/constraints-dev.txt .
+	cp $(LOCK)/constraints.txt $(LOCK)/known.txt
+	for part in release dev; do \
+	  $(LOCK)/bin/python -m pip install --quiet --constraint $(LOCK)/known.txt --editable ".[$$part]"; \
+	  { head -1 constraints-$$part.txt; $(FREEZE) | grep -vxFf $(LOCK)/known.txt; } > $(LOCK)/constraints-$$part.txt; \
+	  cat $(LOCK)/constraints-$$part.txt >> $(LOCK)/known.txt; \
+	done
+	mv $(addprefix $(LOCK)/,$(CONSTRAINTS)) .
 
 clean:  ## remove what was made, except DVC's cache and the environment
 	rm -rf artifacts build .trunkline .mypy_cache .ruff_cache .pytest_cache

@@ -23,6 +23,16 @@ COMMANDS = {
     "report": "write the reports of verdicts that are there already",
     "verdict": "sum up the verdicts of all planned models",
     "comment": "post the reports on the pull request, one comment per model",
+    "train": "train a model in full, judge it against the champion, and register it",
+    "publish": "bring what full training wrote to dvc.lock into the pull request",
+    "experiments": "record the DVC experiments of a model in MLflow, best first",
+    "reproduce": "train a registered version again from its lineage and compare",
+    "image": "build the image that serves a model, from the bytes that were judged",
+    "render": "build the Kubernetes manifests and hold each object to its schema",
+    "release": "package what was merged and propose it to each environment",
+    "trace": "follow a commit, version, hash, digest or manifest to all it is linked with",
+    "audit": "say what was in production when, who agreed, and on what evidence",
+    "doctor": "look at what the line needs and say what is missing",
 }
 
 

@@ -16,15 +16,6 @@ from ci.core.errors import ConfigurationError, EnvironmentFault
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ci.core.records import Mode
-
-MODE_STAGES = ("prepare", "train", "evaluate")
-
-
-def stages(model: str, mode: Mode) -> tuple[str, ...]:
-    """The names DVC gives the stages of one model, in running order."""
-    return (f"validate@{model}", *(f"{stage}@{model}-{mode}" for stage in MODE_STAGES))
-
 
 def pins(root: Path) -> list[str]:
     """The `.dvc` files that pin data: `data.dvc`, and those of models that have one of their own."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from ci.adapters import dvc, files, git, shell
 from ci.commands import data
 from ci.core.errors import ConfigurationError, EnvironmentFault, TrunklineError
+from ci.core.lineage import stages_of
 from ci.core.records import Baseline, Evaluation, Mode, Problem, Validation
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class MergeBase:
     def _is_unchanged(self, model: str) -> bool:
         """Whether every stage of the model has the very same inputs and outputs in the merge base's dvc.lock."""
         before, now = self.lock_before, self.lock_now
-        return all(name in now and before.get(name) == now[name] for name in dvc.stages(model, self.mode))
+        return all(name in now and before.get(name) == now[name] for name in stages_of(model, self.mode))
 
     def _compared(self, model: str, commit: str) -> Path:
         """Make the baseline's records, unless they were made before, whole (`key` is written last)."""
@@ -132,7 +133,7 @@ class MergeBase:
         if not (tree / "ml" / "models" / model).is_dir():
             raise ConfigurationError(f"{model} is new in this change")
         data.ensure(tree, (model,))
-        if not dvc.repro(tree, dvc.stages(model, self.mode)):
+        if not dvc.repro(tree, stages_of(model, self.mode)):
             raise _failed(tree / "artifacts" / model / "problem.json", "its own stages fail")
 
     def _score_on_new_rows(self, tree: Path, model: str) -> None:

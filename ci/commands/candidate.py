@@ -13,6 +13,7 @@ from ci.adapters import dvc, files, git, shell
 from ci.commands import data, gate
 from ci.core.diff import params_diff
 from ci.core.errors import ConfigurationError, EnvironmentFault
+from ci.core.lineage import stages_of
 from ci.core.records import Change, Latency, Training, Validation, Verdict
 from ci.core.scope import scope
 
@@ -48,7 +49,7 @@ def judge(root: Path, model: str, merge_base: MergeBase, stale: dict[str, Any]) 
         commit=merge_base.head,
         base_commit=base,
         change=_change(root, model, merge_base, rows_before),
-        cached=tuple(stage.split("@")[0] for stage in dvc.stages(model, mode) if stage not in stale),
+        cached=tuple(stage.split("@")[0] for stage in stages_of(model, mode) if stage not in stale),
     )
     if not failed and not (against and against.status == "missing" and base):  # it may be there next time
         key = _key(root, model, merge_base)
@@ -68,7 +69,7 @@ def _known(here: Path, key: str) -> Verdict | None:
 
 def _require_locked(root: Path, model: str, merge_base: MergeBase) -> None:
     """Raise EnvironmentFault when an output is not what dvc.lock says: DVC takes what its cache holds on trust."""
-    for stage in dvc.stages(model, merge_base.mode):
+    for stage in stages_of(model, merge_base.mode):
         for path, md5 in dvc.outs(merge_base.lock_now, stage).items():
             if not (root / path).is_file() or files.md5(root / path) != md5:
                 raise EnvironmentFault(
@@ -97,7 +98,7 @@ def _key(root: Path, model: str, merge_base: MergeBase) -> str:
         str(merge_base.head),
         str(merge_base.commit),
         datetime.now(UTC).date().isoformat(),  # a waiver expires by the day
-        repr([merge_base.lock_now.get(stage) for stage in dvc.stages(model, merge_base.mode)]),
+        repr([merge_base.lock_now.get(stage) for stage in stages_of(model, merge_base.mode)]),
         repr(merge_base.changed),
         _code(),
     ]

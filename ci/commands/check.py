@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ci.adapters import dvc, git, locks
+from ci.core.lineage import stages_of
 
 if TYPE_CHECKING:
     import argparse
@@ -62,7 +63,7 @@ def _up_to_date(root: Path, models: Sequence[str], stale: dict[str, Any]) -> dic
         data.ensure(root, models)
         stale = dvc.stale(root)
     for model in models:
-        stages = dvc.stages(model, MODE)
+        stages = stages_of(model, MODE)
         (root / "artifacts" / model / "problem.json").unlink(missing_ok=True)
         if any(stage in stale for stage in stages) and not dvc.repro(root, stages):
             _explain(root, model)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 """The name of a model: of a Python package, a folder, an artifact, a job and a comment's marker at once."""
+ENVIRONMENT = re.compile(r"[a-z]([a-z0-9-]{0,30}[a-z0-9])?")
+REGISTRY = re.compile(r"[a-z0-9][a-z0-9.-]*(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+")
 NEEDED_FILES = ("params.yaml", "schema.py", "features.py", "model.py")
 
 Policy = Literal["warn", "block"]
@@ -41,11 +43,37 @@ class Everywhere(Declared):
     gates: Defaults
 
 
+class Training(Declared):
+    """`training`: with `before_merge`, `trunkline check` refuses a change whose full training is not in dvc.lock."""
+
+    before_merge: bool = False
+
+
+class Environment(Declared):
+    """One of `release.environments`: how a release enters it."""
+
+    steps: Annotated[list[Annotated[int, Field(ge=1, le=100)]], Field(min_length=1)]
+    """Per cent of the traffic on the canary, step by step; the last is 100."""
+    labels: list[str] = []
+    reviewers: list[str] = []
+    auto_merge: bool = False
+
+
+class Releasing(Declared):
+    """`release`: where images go, what they are built on, and the environments in the order they are reached."""
+
+    registry: str
+    base: str
+    environments: Annotated[dict[str, Environment], Field(min_length=1)]
+
+
 class Root(Declared):
     """The root params.yaml."""
 
     models: Annotated[list[str], Field(min_length=1)]
     defaults: Everywhere
+    training: Training = Training()
+    release: Releasing | None = None
 
 
 def parse_root(data: Any, line_of: Callable[[Where], int | None], *, file: str = "params.yaml") -> Root:
@@ -60,9 +88,28 @@ def parse_root(data: Any, line_of: Callable[[Where], int | None], *, file: str =
                 f"{model[:80]!r} cannot name a model: it names a Python package, a job and an artifact, so use up to "
                 "64 of a-z, 0-9 and _, a letter first."
             )
+    if root.release is not None:
+        _require_environments(root.release, place.at("release"))
     gates = root.defaults.gates
     require_tail(gates.confidence, gates.resamples, place.at("defaults", "gates", "resamples"))
     return root
+
+
+def _require_environments(release: Releasing, place: Place) -> None:
+    """Refuse names that no folder and no namespace can have, and steps that do not rise to 100."""
+    if not REGISTRY.fullmatch(release.registry):
+        raise place.at("registry").error(f"'{release.registry}' is no registry and repository; write HOST[:PORT]/PATH.")
+    for name, environment in release.environments.items():
+        if not ENVIRONMENT.fullmatch(name):
+            raise place.at("environments", name).error(
+                f"{name[:80]!r} cannot name an environment: it names a folder and a namespace, so use up to 32 of a-z, "
+                "0-9 and -, a letter first."
+            )
+        steps = environment.steps
+        if steps != sorted(set(steps)) or steps[-1] != 100:
+            raise place.at("environments", name, "steps").error(
+                f"the steps are {steps}; they have to rise, and to end with 100."
+            )
 
 
 def require_files(models: Sequence[str], present: Mapping[str, Collection[str]], *, folder: str = "ml/models") -> None:

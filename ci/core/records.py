@@ -47,13 +47,22 @@ class Violation(Part):
     rows: tuple[dict[str, Scalar], ...] = ()
 
 
+class Period(Part):
+    """The first and the last moment in a column of times, as ISO 8601."""
+
+    column: str
+    start: str
+    end: str
+
+
 class Validation(Record):
-    """validation.json: whether the raw data keeps to the model's schema."""
+    """validation.json: whether the raw data keeps to the model's schema. `period` is None where no column is a time."""
 
     file: str
     data_hash: str
     rows: int
     columns: int
+    period: Period | None = None
     passed: bool
     violations: tuple[Violation, ...] = ()
 

@@ -23,6 +23,7 @@ HARMLESS_FILES = frozenset(
         "package.json",
         "package-lock.json",
         "constraints-dev.txt",
+        "constraints-release.txt",
         ".github/zizmor.yml",
         ".github/CODEOWNERS",
     }

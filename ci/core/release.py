@@ -1,0 +1,178 @@
+"""release.yaml: what one environment runs of one model, and with which share of the traffic. Written by the bot alone.
+
+It is a Kubernetes object that never reaches a cluster (`config.kubernetes.io/local-config`): kustomize copies images,
+weights and replicas out of it, and Trunkline reads the lineage in it. A seal over `spec` tells an edit by hand.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from ci.core.errors import ConfigurationError
+from ci.core.lineage import Lineage
+from ci.core.records import Part
+
+SEAL = "trunkline.dev/seal"
+LOCAL = "config.kubernetes.io/local-config"
+HEADER = "# Written by `trunkline release` and by rollouts alone: every change of it is a pull request or a commit of theirs.\n"
+IMAGE = re.compile(r"(?P<repository>[^\s@]+)@(?P<digest>sha256:[0-9a-f]{64})")
+
+
+def _by_digest(image: str) -> str:
+    if not IMAGE.fullmatch(image):
+        raise ValueError("an image is named by digest: repository@sha256:<64 hex digits>")
+    return image
+
+
+Image = Annotated[str, AfterValidator(_by_digest)]
+Weight = Annotated[int, Field(ge=0, le=100)]
+
+
+class _Camel(Part):
+    """As Kubernetes writes keys."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+
+
+class Version(_Camel):
+    """A released version: its image by digest, its number in the registry of models, and what it was made of."""
+
+    image: Image
+    version: str
+    lineage: Lineage
+
+    @property
+    def digest(self) -> str:
+        """sha256:..."""
+        return self.image.partition("@")[2]
+
+
+class Images(_Camel):
+    """What the two Deployments run; without a canary both are stable's."""
+
+    stable: Image
+    canary: Image
+
+
+class Weights(_Camel):
+    """Shares of the traffic, in per cent."""
+
+    stable: Weight
+    canary: Weight
+
+
+class Replicas(_Camel):
+    """Pods of the canary; stable's are the autoscaler's business."""
+
+    canary: Annotated[int, Field(ge=0)]
+
+
+class Spec(_Camel):
+    """What the environment runs. `canary` is None while nothing is being rolled out."""
+
+    model: str
+    environment: str
+    stable: Version
+    canary: Version | None = None
+    images: Images
+    weights: Weights
+    replicas: Replicas
+
+
+class Release(_Camel):
+    """One release.yaml."""
+
+    api_version: Literal["trunkline.dev/v1"] = "trunkline.dev/v1"
+    kind: Literal["Release"] = "Release"
+    spec: Spec
+
+    @property
+    def versions(self) -> tuple[Version, ...]:
+        """Stable, then canary where there is one."""
+        return (self.spec.stable, *((self.spec.canary,) if self.spec.canary else ()))
+
+
+def path_of(model: str, environment: str) -> str:
+    """Where the release.yaml of a model and environment is, from the repository's root."""
+    return f"k8s/models/{model}/{environment}/release.yaml"
+
+
+def release(
+    model: str, environment: str, *, stable: Version, canary: Version | None = None, weight: int = 0
+) -> Release:
+    """A release with `weight` per cent of the traffic on the canary; all that follows from it is filled in."""
+    return Release(
+        spec=Spec(
+            model=model,
+            environment=environment,
+            stable=stable,
+            canary=canary,
+            images=Images(stable=stable.image, canary=(canary or stable).image),
+            weights=Weights(stable=100 - weight, canary=weight),
+            replicas=Replicas(canary=1 if canary else 0),
+        )
+    )
+
+
+def propose(model: str, environment: str, version: Version, current: Release | None, first_step: int) -> Release:
+    """The release that brings `version` into an environment.
+
+    The first one of all is stable at once, since there is nothing to compare it with; a later one is the canary beside
+    the stable there is, in place of a canary that was not promoted yet; with a first step of 100 it replaces stable.
+    """
+    if current is None or first_step == 100:
+        return release(model, environment, stable=version)
+    return release(model, environment, stable=current.spec.stable, canary=version, weight=first_step)
+
+
+def dump(made: Release) -> str:
+    """The text of release.yaml, the same for the same release."""
+    spec = made.spec.model_dump(by_alias=True, exclude_none=True)
+    annotations = {LOCAL: "true", SEAL: _seal(spec)}
+    metadata = {"name": "release", "annotations": annotations}
+    data = {"apiVersion": made.api_version, "kind": made.kind, "metadata": metadata, "spec": spec}
+    return HEADER + yaml.safe_dump(data, sort_keys=False, width=200)
+
+
+def parse(text: str, file: str) -> Release:
+    """Read release.yaml strictly. Raises ConfigurationError, also where its seal tells that it was edited by hand."""
+    try:
+        data: Any = yaml.safe_load(text)
+        sealed = data["metadata"]["annotations"][SEAL]
+        made = Release(api_version=data["apiVersion"], kind=data["kind"], spec=data["spec"])
+    except ValidationError as wrong:
+        first = wrong.errors()[0]
+        where = ".".join(str(step) for step in first["loc"])
+        raise _broken(file, f"{where}: {first['msg']}") from wrong
+    except (yaml.YAMLError, KeyError, TypeError) as wrong:
+        raise _broken(file, "it is not a release that Trunkline wrote") from wrong
+    spec = made.spec
+    if (
+        sealed != _seal(data["spec"])
+        or release(
+            spec.model, spec.environment, stable=spec.stable, canary=spec.canary, weight=spec.weights.canary
+        ).spec.images
+        != spec.images
+        or spec.weights.stable + spec.weights.canary != 100
+    ):
+        raise _broken(file, "it was edited by hand")
+    return made
+
+
+def _broken(file: str, words: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{file}: {words}; take back the edit (`git log -- {file}` shows it), and let `trunkline release` or "
+        "`trunkline rollback` write it.",
+        file=file,
+    )
+
+
+def _seal(spec: Any) -> str:
+    return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:16]
