@@ -41,8 +41,9 @@ def run(
     capture: bool = True,
     check: bool = True,
     loud: bool = False,
+    feed: str | None = None,
 ) -> Completed:
-    """Run `args`; `env` is added to the surroundings, `loud` prints the command first.
+    """Run `args`; `env` is added to the surroundings, `loud` prints the command first, `feed` is its standard input.
 
     With `capture=False` the program writes to stderr, so that stdout stays the command's own.
     Raises CommandFailed (with `check`), or EnvironmentFault where the program is not installed.
@@ -54,7 +55,8 @@ def run(
             args,
             cwd=cwd,
             env={**os.environ, **(env or {})},
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL if feed is None else None,
+            input=feed,
             stdout=subprocess.PIPE if capture else sys.stderr,
             stderr=subprocess.PIPE if capture else None,
             encoding="utf-8",

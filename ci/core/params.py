@@ -54,8 +54,8 @@ class Environment(Declared):
 
     steps: Annotated[list[Annotated[int, Field(ge=1, le=100)]], Field(min_length=1)]
     """Per cent of the traffic on the canary, step by step; the last is 100."""
-    labels: list[str] = []
-    reviewers: list[str] = []
+    labels: list[str] = Field(default_factory=list)
+    reviewers: list[str] = Field(default_factory=list)
     auto_merge: bool = False
 
 

@@ -21,7 +21,7 @@ from ci.core.records import Part
 
 SEAL = "trunkline.dev/seal"
 LOCAL = "config.kubernetes.io/local-config"
-HEADER = "# Written by `trunkline release` and by rollouts alone: every change of it is a pull request or a commit of theirs.\n"
+HEADER = "# Written by `trunkline release` and by rollouts alone: to change it, let them.\n"
 IMAGE = re.compile(r"(?P<repository>[^\s@]+)@(?P<digest>sha256:[0-9a-f]{64})")
 
 
@@ -61,6 +61,13 @@ class Images(_Camel):
     canary: Image
 
 
+class Numbers(_Camel):
+    """The version that each Deployment runs, which its pods are labelled with; as with images, always both."""
+
+    stable: str
+    canary: str
+
+
 class Weights(_Camel):
     """Shares of the traffic, in per cent."""
 
@@ -82,6 +89,7 @@ class Spec(_Camel):
     stable: Version
     canary: Version | None = None
     images: Images
+    versions: Numbers
     weights: Weights
     replicas: Replicas
 
@@ -115,6 +123,7 @@ def release(
             stable=stable,
             canary=canary,
             images=Images(stable=stable.image, canary=(canary or stable).image),
+            versions=Numbers(stable=stable.version, canary=(canary or stable).version),
             weights=Weights(stable=100 - weight, canary=weight),
             replicas=Replicas(canary=1 if canary else 0),
         )
@@ -144,7 +153,7 @@ def dump(made: Release) -> str:
 def parse(text: str, file: str) -> Release:
     """Read release.yaml strictly. Raises ConfigurationError, also where its seal tells that it was edited by hand."""
     try:
-        data: Any = yaml.safe_load(text)
+        data: Any = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe, one is in C
         sealed = data["metadata"]["annotations"][SEAL]
         made = Release(api_version=data["apiVersion"], kind=data["kind"], spec=data["spec"])
     except ValidationError as wrong:
@@ -154,13 +163,13 @@ def parse(text: str, file: str) -> Release:
     except (yaml.YAMLError, KeyError, TypeError) as wrong:
         raise _broken(file, "it is not a release that Trunkline wrote") from wrong
     spec = made.spec
-    if (
-        sealed != _seal(data["spec"])
-        or release(
-            spec.model, spec.environment, stable=spec.stable, canary=spec.canary, weight=spec.weights.canary
-        ).spec.images
-        != spec.images
-        or spec.weights.stable + spec.weights.canary != 100
+    follows = release(
+        spec.model, spec.environment, stable=spec.stable, canary=spec.canary, weight=spec.weights.canary
+    ).spec
+    if sealed != _seal(data["spec"]) or (spec.images, spec.versions, spec.weights) != (
+        follows.images,
+        follows.versions,
+        follows.weights,
     ):
         raise _broken(file, "it was edited by hand")
     return made

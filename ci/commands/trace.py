@@ -1,0 +1,180 @@
+"""`trunkline trace`: from any name in the line to all that it is linked with, and what is missing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ci.adapters import dvc, files, git, history
+from ci.commands import lineage
+from ci.commands.lineage import LOCK
+from ci.core import tracing
+from ci.core.errors import ConfigurationError, TrunklineError
+from ci.core.lineage import of_lock
+from ci.core.loglines import quiet
+from ci.core.params import parse_root
+from ci.core.scope import scope
+from ci.core.tracing import Chain, Link
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from rich.tree import Tree
+
+    from ci.core.history import ManifestChange
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument(
+        "ref", metavar="REF", help="a commit, MODEL/VERSION, an image or its digest, or any hash of a lineage"
+    )
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument("--verify", action="store_true", help="ask MLflow and the image registry as well")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the chains of REF; what is missing in them is said, and is no failure."""
+    root = Path.cwd()
+    git.require_repository(root)
+    found = chains(root, args.ref.strip())
+    if args.verify:
+        found = [_verified(root, chain) for chain in found]
+    if args.json:
+        print(json.dumps([chain.model_dump(mode="json") for chain in found], indent=2))
+    else:
+        _print(root, found)
+    return 0
+
+
+def chains(root: Path, ref: str) -> list[Chain]:
+    """The chains that `ref` is a part of. Raises ConfigurationError where there is none."""
+    changes = history.manifests(root)
+    if ref and (found := tracing.chains(changes, lambda version: tracing.matches(version, ref), tracing.needle(ref))):
+        return found
+    commit = git.commit_of(root, ref) if ref and not ref.startswith("-") else None
+    if commit is not None:
+        return _of_commit(root, commit, changes)
+    if found := _pinned(root, ref):
+        return found
+    raise ConfigurationError(
+        f"nothing here is called {ref[:80]!r}: it is no commit, MODEL/VERSION, image digest, or beginning "
+        f"({tracing.LEAST} digits or more) of a hash that release.yaml or dvc.lock have up to HEAD; run `git fetch`."
+    )
+
+
+def _of_commit(root: Path, commit: str, changes: Sequence[ManifestChange]) -> list[Chain]:
+    """A manifest commit is about the versions it brought; any other about the first versions that contain it."""
+    own = [change for change in changes if change.commit == commit]
+    if own:
+        named = {version.lineage.lock_hash for one in own if (made := tracing.read(one)) for version in made.versions}
+        return [
+            chain
+            for lock_hash in named
+            for chain in tracing.chains(changes, lambda v, key=lock_hash: v.lineage.lock_hash == key, lock_hash)  # type: ignore[misc]
+        ]
+    if exact := tracing.chains(changes, lambda version: version.lineage.commit == commit, commit):
+        return exact
+    containing = history.containing(root, commit)
+    found = []
+    for model in _touched(root, commit):
+        about = [change for change in changes if change.model == model]
+        released = tracing.chains(about, lambda version: version.lineage.commit in containing, f"model: {model}")
+        found.append(released[0] if released else _not_released(root, model, commit, containing))
+    if not found:
+        raise ConfigurationError(f"commit {commit[:12]} touches no model of params.yaml: nothing is linked with it.")
+    return found
+
+
+def _touched(root: Path, commit: str) -> list[str]:
+    models = parse_root(*files.read_yaml(root / "params.yaml")).models
+    paths = history.touched(root, commit)
+    return [model for model in models if any(model in scope(path, models)[0] for path in paths)]
+
+
+def _not_released(root: Path, model: str, commit: str, containing: set[str]) -> Chain:
+    pinned = lineage.of_head(root, model)
+    if pinned is not None and pinned.commit in containing:
+        return tracing.unreleased(pinned)
+    return tracing.untrained(model, commit)
+
+
+def _pinned(root: Path, ref: str) -> list[Chain]:
+    """The chains of versions that nobody released: those HEAD's dvc.lock pins, else those an older one pinned."""
+    if not tracing.HEX.fullmatch(ref):
+        return []
+    for commit in ("HEAD", *history.pickaxe(root, ref, LOCK)[-1:]):  # the last is the one that brought it
+        lock = dvc.lock(git.show(root, commit, LOCK))
+        models = sorted({name.partition("@")[2].removesuffix("-full") for name in lock if name.startswith("train@")})
+        made = [lineage.of_head(root, one) if commit == "HEAD" else of_lock(lock, one, commit) for one in models]
+        named = [one for one in made if one and any(value.startswith(ref) for value in one.model_dump().values())]
+        if named:
+            return [tracing.unreleased(one) for one in named]
+    return []
+
+
+def _verified(root: Path, chain: Chain) -> Chain:
+    """The same, with what MLflow and the image registry say of it."""
+    return chain.model_copy(update={"links": tuple(_asked(root, chain, link) for link in chain.links)})
+
+
+def _asked(root: Path, chain: Chain, link: Link) -> Link:
+    if link.value is None or chain.lineage is None or chain.version is None:
+        return link
+    try:
+        if link.name == "registered version":
+            from ci.adapters.mlflow import Models  # noqa: PLC0415 - heavy, and not wanted without --verify
+
+            there = Models(root).get(chain.model, chain.version) is not None
+            return link if there else Link(name=link.name, value=None, words=f"MLflow has no {link.value}")
+        if link.name == "image":
+            from ci.adapters import registry  # noqa: PLC0415 - as above
+
+            registry.require(link.value)
+    except TrunklineError as failure:
+        return Link(name=link.name, value=None, words=failure.message)
+    return link
+
+
+def _print(root: Path, found: Sequence[Chain]) -> None:
+    from rich.console import Console  # noqa: PLC0415 - only where something is printed
+
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=200)
+    commits = {step.commit for chain in found for step in chain.steps}
+    commits |= {link.value for chain in found for link in chain.links if link.name == "commit" and link.value}
+    words = history.described(root, sorted(commits))
+    for chain in found:
+        console.print(_tree(chain, words))
+
+
+def _tree(chain: Chain, words: dict[str, str]) -> Tree:
+    from rich.text import Text  # noqa: PLC0415 - as above
+    from rich.tree import Tree  # noqa: PLC0415 - as above
+
+    title = f"{chain.model} {chain.version}" if chain.version else chain.model
+    tree = Tree(Text(title, style="bold"))
+    made = tree.add("made of")
+    steps = {name: tree.add(name) for name in dict.fromkeys(step.environment for step in chain.steps)}
+    for link in chain.links:
+        if link.value is None:
+            tree.add(Text(quiet(f"missing: {link.name}: {link.words}"), style="yellow"))
+        elif link.name in {"registered version", "image"}:
+            tree.add(Text(f"{link.name} {link.value}"))
+        elif link.name == "commit":
+            text = words.get(link.value)
+            shown = f"commit {link.value[:12]} {text}" if text else f"missing: commit {link.value} is not in this clone"
+            made.add(Text(quiet(shown), style="" if text else "yellow"))
+        else:
+            made.add(Text(f"{link.name} {link.value}"))
+    for step in chain.steps:
+        what = f"{step.arm} {step.weight} %" if step.arm else "replaced"
+        agreed = step.approval.approved_by if step.approval else ()
+        who = f"{step.by}, agreed by {', '.join(agreed)}" if agreed else step.by
+        shown = f"{step.when} {what} by {step.commit[:12]} ({who}): {step.subject}"
+        steps[step.environment].add(Text(quiet(shown)))
+    return tree
