@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 from ci.adapters import shell
@@ -56,6 +57,12 @@ def head(root: Path) -> str | None:
 def parent(root: Path) -> str | None:
     """The commit before the one checked out, or None at the first."""
     return commit_of(root, "HEAD^")
+
+
+def committed_at(root: Path, commit: str) -> str:
+    """When a commit was made, as RFC 3339 in UTC. Raises CommandFailed where there is no such commit."""
+    seconds = shell.run(["git", "show", "--no-patch", "--format=%ct", commit], cwd=root).out.split()[-1]
+    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def is_shallow(root: Path) -> bool:

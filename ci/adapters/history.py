@@ -57,12 +57,12 @@ def of_path(root: Path, path: str) -> list[str]:
     return shell.run(["git", "log", "--first-parent", "--format=%H", "--", path], cwd=root).out.split()
 
 
-def manifests(root: Path, pattern: str = MANIFESTS) -> list[ManifestChange]:
-    """Every change of a release.yaml on the main line up to HEAD, oldest first, with its text after it."""
+def manifests(root: Path, pattern: str = MANIFESTS, *, upto: str = "HEAD") -> list[ManifestChange]:
+    """Every change of a release.yaml on the main line up to a commit, oldest first, with its text after it."""
     require_whole(root)
     told_as = (f"--notes={NOTES}", f"--format={FORMAT}")
     told = shell.run(
-        ["git", "log", *MAIN_LINE, "--reverse", "--no-renames", "--name-only", *told_as, "--", pattern],
+        ["git", "log", *MAIN_LINE, "--reverse", "--no-renames", "--name-only", *told_as, upto, "--", pattern],
         cwd=root,
     ).out
     changes = [change for entry in told.split(ENTRY)[1:] for change in _changes(entry)]
@@ -79,9 +79,9 @@ def described(root: Path, commits: Sequence[str]) -> dict[str, str]:
     return dict(line.split(FIELD, 1) for line in lines)
 
 
-def containing(root: Path, commit: str) -> set[str]:
-    """`commit` and those up to HEAD that have it in their past."""
-    return {commit, *shell.run(["git", "rev-list", "--ancestry-path", f"{commit}..HEAD"], cwd=root).out.split()}
+def containing(root: Path, commit: str, *, upto: str = "HEAD") -> set[str]:
+    """`commit` and those up to another that have it in their past."""
+    return {commit, *shell.run(["git", "rev-list", "--ancestry-path", f"{commit}..{upto}"], cwd=root).out.split()}
 
 
 def touched(root: Path, commit: str) -> list[str]:

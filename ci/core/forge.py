@@ -31,10 +31,11 @@ class Approval(Part):
 
 
 class Proposed(Part):
-    """What came of a proposal."""
+    """What came of a proposal; `commit` is what the branch is at, or in a dry run would be."""
 
     action: Action
     pull: Pull | None = None
+    commit: str | None = None
 
 
 NOTES = "refs/notes/trunkline"

@@ -1,4 +1,4 @@
-"""GitHub's published OpenAPI description, to which the stand-in's every request and response is held."""
+"""GitHub's published descriptions, to which the stand-in's every request and response is held."""
 
 from __future__ import annotations
 
@@ -6,29 +6,23 @@ import json
 import os
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from graphql import build_schema
 from openapi_core import Config, OpenAPI
 from openapi_core.exceptions import OpenAPIError
 from openapi_core.testing import MockRequest, MockResponse
 from openapi_schema_validator import OAS30Validator
 
+from tests.github.published import GRAPHQL, REST
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-ROOT = Path(__file__).parents[2]
-PLACES = (
-    ROOT.parent / "shared" / "schemas" / "github-rest-subset.json",
-    ROOT / "node_modules" / "@octokit" / "openapi" / "generated" / "api.github.com.json",
-)
+    from graphql import GraphQLSchema
+
 HOST = "https://api.github.com"
-MISSING = (
-    "GitHub's OpenAPI description is at neither "
-    + " nor ".join(os.path.relpath(place, ROOT) for place in PLACES)
-    + "; run `npm install --no-save @octokit/openapi` in the repository's root."
-)
 
 
 class ContractBroken(AssertionError):
@@ -62,8 +56,8 @@ class Contract:
         if extra := set(query) - known:
             raise ContractBroken(f"{what}: unknown query parameters {sorted(extra)}")
         if "requestBody" in operation:
-            schema = self._resolve(operation["requestBody"]["content"]["application/json"]["schema"])
-            if extra := set(json.loads(body)) - set(schema.get("properties", {})):
+            known = self._keys(operation["requestBody"]["content"]["application/json"]["schema"])
+            if extra := set(json.loads(body or b"{}")) - known:
                 raise ContractBroken(f"{what}: unknown keys {sorted(extra)} in the body")
         return asked
 
@@ -96,6 +90,12 @@ class Contract:
                 return operation, {one["name"] for one in shared if one["in"] == "query"}
         raise ContractBroken(f"{method} {path}: GitHub has no such path")
 
+    def _keys(self, node: dict[str, Any]) -> set[str]:
+        """The keys that an object of this schema, or of one of its alternatives, may have."""
+        schema = self._resolve(node)
+        ways = [way for word in ("oneOf", "anyOf", "allOf") for way in schema.get(word, [])]
+        return set(schema.get("properties", {})).union(*map(self._keys, ways))
+
     def _resolve(self, node: dict[str, Any]) -> dict[str, Any]:
         while "$ref" in node:
             found: Any = self.description
@@ -115,17 +115,21 @@ def _why(error: OpenAPIError) -> str:
 
 @cache
 def load() -> Contract:
-    """The description. Raises FileNotFoundError that says how to get it."""
-    for place in PLACES:
-        if place.exists():
-            description = json.loads(place.read_text())
-            # The description is GitHub's, not under test; checking it whole takes minutes.
-            return Contract(description, OpenAPI.from_dict(description, config=Config(spec_validator_cls=None)))
-    raise FileNotFoundError(MISSING)
+    """The description. Raises FileNotFoundError that says how to get it, or the GraphQL schema."""
+    GRAPHQL.get()
+    description = json.loads(REST.get().read_text())
+    # The description is GitHub's, not under test; checking it whole takes minutes.
+    return Contract(description, OpenAPI.from_dict(description, config=Config(spec_validator_cls=None)))
+
+
+@cache
+def graphql() -> GraphQLSchema:
+    """The GraphQL schema. Raises as `load`."""
+    return build_schema(GRAPHQL.get().read_text(), assume_valid=True)
 
 
 def contract() -> Contract:
-    """The description, for a test: where it is missing the test fails in CI and skips elsewhere."""
+    """The description, for a test: where it cannot be had the test fails in CI and skips elsewhere."""
     try:
         return load()
     except FileNotFoundError as missing:

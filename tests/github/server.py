@@ -1,4 +1,4 @@
-"""A small stateful stand-in for GitHub's REST API on 127.0.0.1, held to GitHub's OpenAPI description.
+"""A small stateful stand-in for GitHub on 127.0.0.1, held to GitHub's OpenAPI description and GraphQL schema.
 
 In a test: `with running(State(...)) as github:`, which fails at the end if anything broke the contract.
 As a process: `python -m tests.github.server --port-file F --state FILE`; the state is read from and kept in FILE.
@@ -14,88 +14,28 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
-
-from pydantic import BaseModel, ConfigDict
+from urllib.parse import parse_qsl, urlsplit
 
 from ci.adapters.files import write_record, write_text
 from tests.github.contract import Contract, ContractBroken, contract, load
+from tests.github.routes import DOCS, Answer, Routes
+from tests.github.state import Comment, Dispatch, Fault, Pull, Review, Run, State
+
+__all__ = ["Comment", "Dispatch", "Fault", "GitHub", "Pull", "Review", "Run", "State", "running", "serve"]
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-LONGEST = 65_536  # UTF-16 units of a comment
 LARGEST_PAGE = 100
 VERSION = "2022-11-28"
-DOCS = "https://docs.github.com/rest"
-Answer = tuple[int, dict[str, str], Any]
 
 
-class Part(BaseModel):
-    """A piece of the state; unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class Comment(Part):
-    """An issue comment."""
-
-    id: int
-    number: int
-    author: str
-    body: str
-
-
-class Pull(Part):
-    """A pull request; `head` is owner:branch, `fork_deleted` that its repository is gone."""
-
-    number: int
-    sha: str
-    head: str = "octo:change"
-    base: str = "main"
-    fork_deleted: bool = False
-    locked: bool = False
-    state: str = "open"
-
-
-class Fault(Part):
-    """What goes wrong with the next `times` requests that match: no answer (`status` 0), or an error.
-
-    With `after_write` the request is done all the same.
-    """
-
-    method: str
-    path: str = ".*"
-    status: int = 0
-    headers: dict[str, str] = {}
-    message: str = "Something went wrong"
-    times: int = 1
-    after_write: bool = False
-
-
-class State(Part):
-    """What the stand-in knows, and what it was asked."""
-
-    repo: str = "octo/line"
-    login: str = "github-actions[bot]"
-    token: str = "secret-token"
-    writable: bool = True
-    page_size: int = 30
-    comments: list[Comment] = []
-    pulls: list[Pull] = []
-    faults: list[Fault] = []
-    requests: list[str] = []
-    violations: list[str] = []
-
-
-class GitHub:
+class GitHub(Routes):
     """The stand-in: `before`, when set, is called with method and path of each request, outside the lock."""
 
     def __init__(self, state: State, held_to: Contract, keep: Path | None = None) -> None:
-        self.state = state
+        super().__init__(state, held_to)
         self.before: Callable[[str, str], None] | None = None
-        self.url = ""
-        self._contract = held_to
         self._keep = keep
         self._lock = threading.Lock()
 
@@ -128,11 +68,15 @@ class GitHub:
     def _checked(
         self, method: str, path: str, query: dict[str, str], headers: dict[str, str], body: bytes
     ) -> Answer | None:
-        asked = self._contract.request(method, path, query, body, headers.get("content-type", ""))
+        graphql = (method, path) == ("POST", "/graphql")  # the one door that OpenAPI does not describe
+        asked = None if graphql else self._contract.request(method, path, query, body, headers.get("content-type", ""))
         fault = next((one for one in self.state.faults if one.method == method and re.search(one.path, path)), None)
         answer: Answer
         if fault is None or fault.after_write:
-            answer = self._refused(method, headers) or self._do(method, path, query, json.loads(body or b"null"))
+            given = json.loads(body or b"null")
+            answer = self._refused(method, path, headers) or (
+                self.mutate(given) if graphql else self.do(method, path, query, given)
+            )
         if fault is not None:
             fault.times -= 1
             if fault.times <= 0:
@@ -141,7 +85,8 @@ class GitHub:
                 return None
             answer = fault.status, fault.headers, {"message": fault.message, "documentation_url": DOCS}
         status, _, data = answer
-        self._contract.response(asked, status, b"" if data is None else json.dumps(self._described(data)).encode())
+        if asked is not None:
+            self._contract.response(asked, status, b"" if data is None else json.dumps(self._described(data)).encode())
         return answer
 
     def _described(self, data: Any) -> Any:
@@ -154,105 +99,14 @@ class GitHub:
             for one in data
         ]
 
-    def _refused(self, method: str, headers: dict[str, str]) -> Answer | None:
+    def _refused(self, method: str, path: str, headers: dict[str, str]) -> Answer | None:
         if headers.get("authorization") != f"Bearer {self.state.token}":
             return 401, {}, {"message": "Bad credentials"}
-        if method != "GET" and not self.state.writable:
+        denied = any(re.fullmatch(pattern, f"{method} {path}") for pattern in self.state.denied)
+        if denied or (method != "GET" and not self.state.writable):
             needs = {"x-accepted-github-permissions": "issues=write; pull_requests=write"}
             return 403, needs, {"message": "Resource not accessible by integration"}
         return None
-
-    def _do(self, method: str, path: str, query: dict[str, str], body: Any) -> Answer:
-        base = f"/repos/{self.state.repo}"
-        if method == "GET" and path == f"{base}/pulls":
-            return self._pulls(path, query)
-        if listed := re.fullmatch(rf"{base}/issues/(\d+)/comments", path):
-            number = int(listed[1])
-            pull = next((one for one in self.state.pulls if one.number == number), None)
-            if pull is None:
-                return _not_found()
-            if method == "POST":
-                return _locked() if pull.locked else self._create(number, body["body"])
-            ours = [self._comment(one) for one in self.state.comments if one.number == number]
-            return self._page(path, query, ours)
-        if named := re.fullmatch(rf"{base}/issues/comments/(\d+)", path):
-            return self._one(method, int(named[1]), body)
-        return _not_found()
-
-    def _pulls(self, path: str, query: dict[str, str]) -> Answer:
-        state = query.get("state", "open")
-        found = [one for one in self.state.pulls if state in {one.state, "all"}]
-        if ":" in query.get("head", ""):  # GitHub does not filter by a head it cannot read
-            found = [one for one in found if one.head == query["head"] and not one.fork_deleted]
-        if "base" in query:
-            found = [one for one in found if one.base == query["base"]]
-        return self._page(path, query, [self._pull(one) for one in found])
-
-    def _create(self, number: int, body: str) -> Answer:
-        if _too_long(body):
-            return _invalid()
-        last = max((one.id for one in self.state.comments), default=0)
-        made = Comment(id=last + 1, number=number, author=self.state.login, body=body)
-        self.state.comments.append(made)
-        data = self._comment(made)
-        return 201, {"location": data["url"]}, data
-
-    def _one(self, method: str, key: int, body: Any) -> Answer:
-        found = next((one for one in self.state.comments if one.id == key), None)
-        if found is None:
-            return _not_found()
-        if method != "GET" and any(pull.locked for pull in self.state.pulls if pull.number == found.number):
-            return _locked()
-        if method == "DELETE":
-            self.state.comments.remove(found)
-            return 204, {}, None
-        if method == "PATCH":
-            if _too_long(body["body"]):
-                return _invalid()
-            found.body = body["body"]
-        return 200, {}, self._comment(found)
-
-    def _page(self, path: str, query: dict[str, str], items: list[Any]) -> Answer:
-        size = min(int(query.get("per_page", "30")), self.state.page_size)
-        page = int(query.get("page", "1"))
-        headers = {}
-        if page * size < len(items):
-            following = urlencode({**query, "page": page + 1})
-            headers["link"] = f'<{self.url}{path}?{following}>; rel="next", <{self.url}{path}?page=99>; rel="last"'
-        return 200, headers, items[(page - 1) * size : page * size]
-
-    def _comment(self, one: Comment) -> dict[str, Any]:
-        example: dict[str, Any] = self._contract.example("issue-comment")
-        user = {**example["user"], "login": one.author}
-        url = f"https://api.github.com/repos/{self.state.repo}/issues/comments/{one.id}"
-        return {**example, "id": one.id, "body": one.body, "user": user, "url": url}
-
-    def _pull(self, one: Pull) -> dict[str, Any]:
-        example: dict[str, Any] = self._contract.example("pull-request-simple-items")[0]
-        owner, _, branch = one.head.partition(":")
-        head = {**example["head"], "label": one.head, "ref": branch, "sha": one.sha}
-        head["user"] = {**head["user"], "login": owner}
-        if one.fork_deleted:
-            head |= {"repo": None, "user": None}
-        base = {**example["base"], "ref": one.base}
-        # GitHub's example of a team lacks what its own schema requires.
-        return {**example, "number": one.number, "state": one.state, "head": head, "base": base, "requested_teams": []}
-
-
-def _not_found() -> Answer:
-    return 404, {}, {"message": "Not Found", "documentation_url": DOCS}
-
-
-def _invalid() -> Answer:
-    return 422, {}, {"message": "Validation Failed", "documentation_url": DOCS}
-
-
-def _locked() -> Answer:
-    return 403, {}, {"message": "Unable to create comment because issue is locked."}
-
-
-def _too_long(body: str) -> bool:
-    return not body or len(body.encode("utf-16-le")) // 2 > LONGEST
 
 
 def _require_what_github_lets_pass(query: list[tuple[str, str]], headers: dict[str, str]) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from tests.github import contract
+from tests.github import contract, published
 from tests.github.contract import ContractBroken
 from tests.github.server import GitHub, Pull, State, running
 
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COMMENTS = "/repos/octo/line/issues/7/comments"
+MUTATION = """
+mutation ($input: EnablePullRequestAutoMergeInput!) {
+  enablePullRequestAutoMerge(input: $input) { clientMutationId }
+}
+"""
 HEADERS = {"authorization": "Bearer secret-token"}
 
 
@@ -36,6 +41,9 @@ HEADERS = {"authorization": "Bearer secret-token"}
         ("POST", COMMENTS, {"body": "x", "bdoy": "y"}, "bdoy"),
         ("POST", COMMENTS, {"body": 1}, "not of type 'string'"),
         ("PATCH", "/repos/octo/line/pulls/7/merge", {}, "Operation patch not found"),
+        ("POST", "/repos/octo/line/issues/7/labels", {"labels": ["a"], "lables": ["b"]}, "lables"),
+        ("POST", "/graphql", {"query": "mutation { enablePullRequestAutoMerg }"}, "Cannot query field"),
+        ("POST", "/graphql", {"query": MUTATION, "variables": {"input": {"pullRequest": "PR_7"}}}, "pullRequest"),
     ],
 )
 def test_a_request_outside_the_contract_is_refused(method: str, path: str, body: object, words: str) -> None:
@@ -89,10 +97,13 @@ def test_a_response_outside_the_contract_is_refused(monkeypatch: pytest.MonkeyPa
 def test_without_the_description_ci_fails_and_others_skip(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, surroundings: str, outcome: str
 ) -> None:
-    monkeypatch.setattr(contract, "PLACES", (tmp_path / "none.json",))
+    monkeypatch.setattr(published, "FOLDER", tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("CI", surroundings)
     contract.load.cache_clear()
-    with pytest.raises(BaseException, match="npm install") as told:  # pytest's outcomes are no Exceptions
+    with pytest.raises(
+        BaseException, match="apt-get install nodejs npm"
+    ) as told:  # pytest's outcomes are no Exceptions
         contract.contract()
     contract.load.cache_clear()
     assert type(told.value).__name__ == outcome
@@ -102,7 +113,7 @@ def test_as_a_process_it_keeps_its_state_in_a_file(tmp_path: Path) -> None:
     port, state = tmp_path / "port", tmp_path / "state.json"
     state.write_text(State(pulls=[Pull(number=7, sha="a")]).model_dump_json())
     command = [sys.executable, "-m", "tests.github.server", "--port-file", str(port), "--state", str(state)]
-    with subprocess.Popen(command, cwd=contract.ROOT) as process:
+    with subprocess.Popen(command, cwd=published.ROOT) as process:
         try:
             until = time.monotonic() + 30
             while not port.exists():

@@ -37,11 +37,30 @@ class Client:
         self.sleep = sleep
         self._wrote: float | None = None
 
-    def send(self, method: str, path: str, *, body: object = None) -> Any:
-        """Do one thing and return the decoded answer; two writes are a pause apart. Raises GitHubError."""
-        asked = protocol.request(method, self._api + path, token=self._token, body=body)
-        if method == "GET":
-            return self._ask(asked).data
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        body: object = None,
+        repeatable: bool = False,
+    ) -> Any:
+        """Do one thing and return the decoded answer; two writes are a pause apart. Raises GitHubError.
+
+        `repeatable` says of a POST or PUT that it may be sent again where it is not known whether it was done.
+        """
+        url = self._api + path
+        asked = protocol.request(method, url, token=self._token, params=params, body=body, repeatable=repeatable)
+        return self._ask(asked).data if method == "GET" else self._write(asked)
+
+    def graphql(self, mutation: str, variables: Mapping[str, object]) -> Any:
+        """Send a mutation that done twice is done once, and return its `data`. Raises GitHubError."""
+        body = {"query": mutation, "variables": variables}
+        url = protocol.graphql(self._api)
+        return self._write(protocol.request("POST", url, token=self._token, body=body, repeatable=True))["data"]
+
+    def _write(self, asked: protocol.Request) -> Any:
         if self._wrote is not None and (early := self._wrote + protocol.PAUSE - self._now()) > 0:
             self.sleep(min(early, protocol.PAUSE))  # a clock that was set back makes no long wait
         try:

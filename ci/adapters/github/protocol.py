@@ -28,7 +28,7 @@ from ci.adapters.github import (
 from ci.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 TRIES = 5
 MAX_WAIT = 300.0  # seconds, over all tries of one request
@@ -46,6 +46,7 @@ class Request:
     url: str
     headers: Mapping[str, str] = field(repr=False)
     body: bytes | None = field(default=None, repr=False)
+    repeatable: bool = True
 
     def __str__(self) -> str:
         return f"{self.method} {urlsplit(self.url).path}"
@@ -91,18 +92,27 @@ def checked_token(token: str | None) -> str:
             "pass `${{ github.token }}` in a workflow, or export a token that may write pull requests."
         )
     if not re.fullmatch(r"[\x21-\x7e]+", text):
-        raise TokenMissing("GITHUB_TOKEN holds blanks or characters no token has; set it to the token alone.")
+        raise TokenMissing("The GitHub token holds blanks or characters no token has; set it to the token alone.")
     return text
 
 
 def checked_api(url: str) -> str:
     """The API's address without a trailing slash. Raises ConfigurationError for one a token must not be sent to."""
+    return _checked_address(url, "GITHUB_API_URL", "an API", "https://HOST/api/v3")
+
+
+def checked_server(url: str) -> str:
+    """The address that repositories are under, likewise."""
+    return _checked_address(url, "GITHUB_SERVER_URL", "GitHub", "https://HOST")
+
+
+def _checked_address(url: str, variable: str, what: str, example: str) -> str:
     origin = _origin(url)
     safe = origin is not None and (origin[0] == "https" or (origin[0] == "http" and is_loopback(url)))
     if not safe or set("@?#\\") & set(url) or not url.isprintable() or " " in url:
         raise ConfigurationError(
-            "GITHUB_API_URL is not the https address of an API without credentials, query or fragment; "
-            "unset it for github.com, or set it to `https://HOST/api/v3`."
+            f"{variable} is not the https address of {what} without credentials, query or fragment; "
+            f"unset it for github.com, or set it to `{example}`."
         )
     return url.rstrip("/")
 
@@ -126,9 +136,18 @@ def _origin(url: str) -> tuple[str, str, int | None] | None:
 
 
 def request(
-    method: str, url: str, *, token: str, params: Mapping[str, str | int] | None = None, body: object = None
+    method: str,
+    url: str,
+    *,
+    token: str,
+    params: Mapping[str, str | int] | None = None,
+    body: object = None,
+    repeatable: bool = False,
 ) -> Request:
-    """A request to an absolute `url`, with `params` as its query and `body` as JSON."""
+    """A request to an absolute `url`, with `params` as its query and `body` as JSON.
+
+    `repeatable` says of a POST or PUT that done twice is done once; of the other methods that is known.
+    """
     headers = {
         "accept": "application/vnd.github+json",
         "authorization": f"Bearer {token}",
@@ -139,7 +158,13 @@ def request(
     if body is not None:
         headers["content-type"] = "application/json"
         content = json.dumps(body).encode()
-    return Request(method, f"{url}?{urlencode(params)}" if params else url, headers, content)
+    target = f"{url}?{urlencode(params)}" if params else url
+    return Request(method, target, headers, content, repeatable or method in REPEATABLE)
+
+
+def graphql(api: str) -> str:
+    """The address of the GraphQL API beside the REST API, also on GitHub Enterprise Server (`/api/v3`)."""
+    return f"{api.removesuffix('/v3')}/graphql"
 
 
 def decide(
@@ -147,7 +172,7 @@ def decide(
 ) -> Done | Wait | Fail:
     """What an answer means. `headers` have lower-case names, `now` is in seconds since the epoch."""
     if status in {200, 201, 202, 204}:
-        return _done(asked, headers, body)
+        return _done(asked, headers, body, tried, now)
     said = _said(body)
     if status == 429 or (status == 403 and _limited(headers, said)):
         seconds = _until_allowed(headers, tried, now)
@@ -170,18 +195,32 @@ def backoff(times: int) -> float:
     return float(2**times)
 
 
-def _done(asked: Request, headers: Mapping[str, str], body: bytes) -> Done | Fail:
+def _done(asked: Request, headers: Mapping[str, str], body: bytes, tried: Tried, now: float) -> Done | Wait | Fail:
     try:
         data = json.loads(body) if body else None
     except ValueError:
         host = urlsplit(asked.url).hostname
         return Fail(Broken(f"{host} answered {asked} with something that is not JSON; check that it is GitHub's API."))
+    if isinstance(data, dict) and "errors" in data and urlsplit(asked.url).path.endswith("/graphql"):
+        return _answered_errors(asked, data["errors"], headers, tried, now)
     following = _next_page(headers.get("link", ""))
     if following is not None and ("@" in following or _origin(following) != _origin(asked.url)):
         return Fail(
             Broken(f"The next page of {asked} is said to be on another host, where the token will not be sent.")
         )
     return Done(data, following)
+
+
+def _answered_errors(
+    asked: Request, errors: Sequence[Mapping[str, Any]], headers: Mapping[str, str], tried: Tried, now: float
+) -> Wait | Fail:
+    """GraphQL answers 200 whatever happened, and says in the body what did."""
+    kinds = {str(error.get("type")) for error in errors}
+    said = " ".join(": ".join(str(error.get("message")) for error in errors).split())[:300]
+    if "RATE_LIMITED" in kinds:
+        return _wait(_until_allowed(headers, tried, now), "GitHub's rate limit is reached (GraphQL)", tried, now)
+    status = 403 if "FORBIDDEN" in kinds else 404 if "NOT_FOUND" in kinds else 422
+    return Fail(_refusal(asked, status, headers, said))
 
 
 def _next_page(link: str) -> str | None:
@@ -234,7 +273,7 @@ def _wait(seconds: float, reason: str, tried: Tried, now: float) -> Wait | Fail:
 
 
 def _again(asked: Request, error: Broken, tried: Tried) -> Wait | Fail:
-    if asked.method not in REPEATABLE:
+    if not asked.repeatable:
         return Fail(type(error)(f"{error.message}, which may have done it all the same; look, or run again later."))
     seconds = backoff(tried.times)
     if tried.times + 1 >= TRIES or tried.waited + seconds > MAX_WAIT:
@@ -247,7 +286,8 @@ def _refusal(asked: Request, status: int, headers: Mapping[str, str], said: str)
     quoted = f" (“{said}”)" if said else ""
     if status == 401:
         return TokenRefused(
-            f"GitHub refused the token in GITHUB_TOKEN{quoted}: it is wrong, revoked or expired; set a valid one."
+            f"GitHub refused the token in GITHUB_TOKEN or TRUNKLINE_TOKEN{quoted}: it is wrong, revoked or expired; "
+            "set a valid one."
         )
     if status == 403 and "is locked" in said.lower():
         return Locked(f"The conversation is locked, and GitHub takes no {asked}{quoted}; unlock it to have a comment.")

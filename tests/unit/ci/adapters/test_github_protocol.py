@@ -233,7 +233,7 @@ def test_a_lost_get_is_asked_again_and_then_names_the_host() -> None:
 @pytest.mark.parametrize(
     ("status", "headers", "body", "kind", "words"),
     [
-        (401, {}, {"message": "Bad credentials"}, TokenRefused, "GITHUB_TOKEN (“Bad credentials”)"),
+        (401, {}, {"message": "Bad credentials"}, TokenRefused, "TRUNKLINE_TOKEN (“Bad credentials”)"),
         (403, {"x-accepted-github-permissions": "issues=write"}, {"message": "no"}, Forbidden, "needs `issues=write`"),
         (403, {}, {"message": "Unable to create comment because issue is locked."}, Locked, "unlock it"),
         (403, {}, None, Forbidden, "needs `pull_requests=write`"),
@@ -275,3 +275,49 @@ def test_any_answer_is_decided(status: int, body: bytes, headers: dict[str, str]
     if isinstance(decided, Fail):
         assert "\n" not in decided.error.message
         assert SECRET not in decided.error.message
+
+
+def test_what_is_repeatable_is_repeated_also_where_it_is_a_post() -> None:
+    given = protocol.request("POST", f"{API}/x", token=SECRET, repeatable=True)
+    assert protocol.decide(given, 502, {}, b"", tried=Tried(), now=NOW) == Wait(1, "GitHub answered 502 to POST /x")
+
+
+@pytest.mark.parametrize(
+    ("api", "address"),
+    [(API, f"{API}/graphql"), ("https://ghe.example/api/v3", "https://ghe.example/api/graphql")],
+)
+def test_graphql_is_beside_the_rest_api(api: str, address: str) -> None:
+    assert protocol.graphql(api) == address
+
+
+def graphql(*errors: dict[str, str], headers: dict[str, str] | None = None) -> Done | Wait | Fail:
+    asked = protocol.request("POST", protocol.graphql(API), token=SECRET, body={}, repeatable=True)
+    content = json.dumps({"data": None, "errors": errors}).encode()
+    return protocol.decide(asked, 200, headers or {}, content, tried=Tried(), now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("kind", "failure"),
+    [("FORBIDDEN", Forbidden), ("NOT_FOUND", NotFound), ("UNPROCESSABLE", Invalid), ("", Invalid)],
+)
+def test_an_error_of_graphql_comes_with_status_200(kind: str, failure: type[GitHubError]) -> None:
+    told = error(graphql({"type": kind, "message": "in clean status"}))
+    assert type(told) is failure
+    assert "“in clean status”" in told.message
+
+
+def test_a_limit_of_graphql_is_waited_for() -> None:
+    assert graphql({"type": "RATE_LIMITED", "message": "no"}, headers={"retry-after": "5"}) == Wait(
+        5, "GitHub's rate limit is reached (GraphQL)"
+    )
+
+
+def test_errors_in_an_answer_of_rest_are_none() -> None:
+    assert answer(200, body={"errors": []}) == Done({"errors": []})
+
+
+def test_the_address_of_repositories_is_held_to_the_same() -> None:
+    assert protocol.checked_server("https://github.com/") == "https://github.com"
+    for url in UNFIT:
+        with pytest.raises(ConfigurationError, match="GITHUB_SERVER_URL"):
+            protocol.checked_server(url)
