@@ -28,7 +28,7 @@ HARMLESS_FILES = frozenset(
         ".github/CODEOWNERS",
     }
 )
-HARMLESS_FOLDERS = ("docs/", "tests/", "benchmarks/", "k8s/", ".ci/")
+HARMLESS_FOLDERS = ("docs/", "tests/", "benchmarks/", "k8s/", ".ci/", "ml/serve/")
 HARMLESS_WORDS = re.compile(r"ml/models/[^/]+/README\.md")
 # What every verdict depends on; `*` crosses folders, the first match counts.
 SHARED = (

@@ -1,0 +1,33 @@
+"""`python -m ml.serve`: serve the model in MODEL_DIR on PORT until SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+
+from ml.serve.errors import CannotStart
+from ml.serve.model import Model
+from ml.serve.server import require_port, serve
+from ml.serve.settings import Settings
+
+
+def main() -> int:
+    """Serve; 0 after an orderly end, 1 when there is nothing to serve."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        settings = Settings.of(os.environ)
+        require_port(settings.host, settings.port)
+        model = Model.load(settings.folder)
+    except CannotStart as error:
+        print(f"ml.serve: {error}", file=sys.stderr)
+        return 1
+    return asyncio.run(serve(model, settings))
+
+
+if __name__ == "__main__":
+    code = main()
+    logging.shutdown()
+    # Not sys.exit: a thread of Granian's that still hands objects back while Python is taken down aborts the process.
+    os._exit(code)

@@ -1,0 +1,26 @@
+"""The two ways of saying no: to a request, with a status code, and to the one who starts the server."""
+
+from __future__ import annotations
+
+import reprlib
+
+SHORT = reprlib.Repr()
+SHORT.maxlevel, SHORT.maxlist, SHORT.maxdict, SHORT.maxstring, SHORT.maxlong = 2, 4, 2, 60, 40
+
+
+class Refused(Exception):
+    """A request is not answered with scores; `words` say why, in one sentence for its sender."""
+
+    def __init__(self, code: int, words: str) -> None:
+        super().__init__(words)
+        self.code = code
+        self.words = words
+
+
+class CannotStart(Exception):
+    """The server has nothing it could serve; the sentence names the file or variable and what to do."""
+
+
+def shown(value: object) -> str:
+    """What was found, as short as a sentence can bear: it may come from anyone, be of any length and any depth."""
+    return SHORT.repr(value)

@@ -1,0 +1,165 @@
+"""The model that is served: the bytes its record names, open in ONNX Runtime."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnxruntime
+
+from ml.serve.errors import CannotStart, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+RECORD, MODEL = "serving.json", "model.onnx"
+OUTPUT = "score"
+REPACK = "pack the model again: trunkline image"
+# ONNX Runtime's name of an element type: the protocol's, and numpy's
+TYPES: dict[str, tuple[str, type]] = {
+    "tensor(float)": ("FP32", np.float32),
+    "tensor(double)": ("FP64", np.float64),
+    "tensor(int64)": ("INT64", np.int64),
+    "tensor(string)": ("BYTES", np.object_),
+}
+
+
+@dataclass(frozen=True)
+class Record:
+    """`serving.json`: what the packer says of the model beside it."""
+
+    model: str
+    model_hash: str
+    lineage: Mapping[str, str]
+
+    @property
+    def version(self) -> str:
+        """What answers and metrics call this version: as much of the model's hash as people read."""
+        return self.model_hash[:12]
+
+    @classmethod
+    def read(cls, path: Path) -> Record:
+        """The record in a file. Raises CannotStart when it is missing or not whole."""
+        try:
+            found = json.loads(path.read_bytes())
+        except FileNotFoundError as error:
+            raise CannotStart(f"{path} is missing; set MODEL_DIR to the folder that holds it, or {REPACK}") from error
+        except (OSError, ValueError) as error:
+            raise CannotStart(f"{path} cannot be read as JSON ({error}); {REPACK}") from error
+        if not isinstance(found, dict) or found.get("schema_version") != 1:
+            raise CannotStart(f"{path} is no serving record of schema_version 1; {REPACK}")
+        for name, kind in (("model", str), ("model_hash", str), ("lineage", dict)):
+            if not isinstance(found.get(name), kind):
+                raise CannotStart(f"{path}: '{name}' is {shown(found.get(name))}, not a {kind.__name__}; {REPACK}")
+        return cls(found["model"], found["model_hash"], {key: str(text) for key, text in found["lineage"].items()})
+
+
+@dataclass(frozen=True)
+class Column:
+    """One feature that a request has to bring."""
+
+    name: str
+    datatype: str
+    dtype: type
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input of the ONNX model and the columns it is made of: one, or a matrix of several."""
+
+    name: str
+    dtype: type
+    columns: tuple[str, ...]
+
+
+class Model:
+    """A record and its ONNX model on the CPU, one thread within an operator. Safe to use from several threads.
+
+    Inputs are one tensor [n, 1] per column, named as the column, or a matrix [n, columns] whose column names are JSON
+    in the model's metadata under the input's name, as `ml.kinds.onnx_file` writes them.
+    """
+
+    def __init__(self, record: Record, session: onnxruntime.InferenceSession) -> None:
+        self.record = record
+        self._session = session
+        metadata: dict[str, str] = session.get_modelmeta().custom_metadata_map
+        self._inputs = [_input(each, metadata) for each in session.get_inputs()]
+        outputs = [output.name for output in session.get_outputs()]
+        self._output = OUTPUT if OUTPUT in outputs else outputs[0]
+        datatypes = {dtype: datatype for datatype, dtype in TYPES.values()}
+        self.columns = {
+            name: Column(name, datatypes[each.dtype], each.dtype) for each in self._inputs for name in each.columns
+        }
+
+    @classmethod
+    def load(cls, folder: Path) -> Model:
+        """The model in a folder, tried once. Raises CannotStart unless it is the one that its record names."""
+        record = Record.read(folder / RECORD)
+        path = folder / MODEL
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise CannotStart(f"{path} cannot be read ({error.strerror}); {REPACK}") from error
+        found = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        if found != record.model_hash:
+            raise CannotStart(
+                f"{path} has the md5 {found}, but {RECORD} names {record.model_hash}: these are not the bytes that "
+                f"were gated; {REPACK}"
+            )
+        model = cls(record, _open(content, path))
+        model.try_once(path)
+        return model
+
+    def score(self, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+        """Scores [n] of one array [n] per column, each of its column's dtype."""
+        feeds = {each.name: _tensor(each, columns) for each in self._inputs}
+        return np.asarray(self._session.run([self._output], feeds)[0], dtype=np.float64).reshape(-1)
+
+    def try_once(self, path: Path) -> None:
+        """Score two rows. Raises CannotStart when the model does not give one score per row."""
+        rows = 2
+        try:
+            scores = self.score({name: _example(column, rows) for name, column in self.columns.items()})
+        except Exception as error:  # ONNX Runtime's exceptions share no public base
+            raise CannotStart(f"{path} does not run ({_first_line(error)}); train it again") from error
+        if scores.size != rows:
+            raise CannotStart(f"{path} gave {scores.size} scores for {rows} rows; its output must be [n] or [n, 1]")
+
+
+def _open(content: bytes, path: Path) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's exceptions share no public base
+        raise CannotStart(f"{path} is not a usable ONNX model ({_first_line(error)}); train it again") from error
+
+
+def _input(found: onnxruntime.NodeArg, metadata: Mapping[str, str]) -> Input:
+    if found.type not in TYPES:
+        raise CannotStart(
+            f"{MODEL}: input '{found.name}' is a {found.type}; the server understands {', '.join(TYPES)}; "
+            "export the model with one of them"
+        )
+    names = json.loads(metadata[found.name]) if found.name in metadata else [found.name]
+    return Input(found.name, TYPES[found.type][1], tuple(str(name) for name in names))
+
+
+def _tensor(wanted: Input, columns: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+    return np.stack([columns[name] for name in wanted.columns], axis=1)
+
+
+def _example(column: Column, rows: int) -> NDArray[Any]:
+    return np.full(rows, "" if column.dtype is np.object_ else 0, dtype=column.dtype)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

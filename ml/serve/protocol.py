@@ -1,0 +1,140 @@
+"""The protocol's messages, as functions on bytes: request → columns, scores → answer. No transport, no model."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from ml.serve import tensors
+from ml.serve.errors import Refused, shown
+from ml.serve.model import OUTPUT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ml.serve.model import Column, Record
+
+MAX_ROWS = 10_000
+MAX_ID = 128
+KEYS = frozenset({"id", "parameters", "inputs", "outputs"})
+INPUT_KEYS = frozenset({"name", "shape", "datatype", "parameters", "data"})
+OUTPUT_KEYS = frozenset({"name", "parameters"})
+
+
+@dataclass(frozen=True)
+class Question:
+    """A request for scores, checked: arrays [rows] by column, of the columns' own dtypes."""
+
+    id: str
+    rows: int
+    columns: Mapping[str, NDArray[Any]]
+
+
+def question(body: bytes | bytearray, wanted: Mapping[str, Column]) -> Question:
+    """What a request's body asks. Raises Refused: 400 when it is wrong anywhere, 413 when it has too many rows."""
+    try:
+        found = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Refused(400, f"the body is not JSON ({error})") from error
+    _require_object(found, KEYS, "the request")
+    _require_outputs(found.get("outputs", []))
+    inputs = found.get("inputs")
+    if not isinstance(inputs, list):
+        raise Refused(400, f"'inputs' is {shown(inputs)}; expected a list of one tensor per feature")
+    named = _by_name(inputs, wanted)
+    rows = _rows(named)
+    columns = {
+        name: tensors.column(column, named[name].get("datatype"), named[name].get("data"), rows)
+        for name, column in wanted.items()
+    }
+    return Question(_id(found), rows, columns)
+
+
+def answer(record: Record, asked: Question, scores: NDArray[np.float64]) -> bytes:
+    """The body of an answer with scores [n]."""
+    output = {"name": OUTPUT, "shape": [asked.rows], "datatype": "FP64", "data": scores}
+    message = {"model_name": record.model, "model_version": record.version, "id": asked.id, "outputs": [output]}
+    return orjson.dumps(message, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def metadata(record: Record, columns: Iterable[Column]) -> dict[str, Any]:
+    """What the protocol tells of a model: its tensors, and beside them its lineage."""
+    return {
+        "name": record.model,
+        "versions": [record.version],
+        "platform": "onnx_onnxv1",
+        "inputs": [{"name": each.name, "datatype": each.datatype, "shape": [-1]} for each in columns],
+        "outputs": [{"name": OUTPUT, "datatype": "FP64", "shape": [-1]}],
+        "parameters": {"model_hash": record.model_hash, **record.lineage},
+    }
+
+
+def _require_object(found: object, known: frozenset[str], what: str) -> None:
+    if not isinstance(found, dict):
+        raise Refused(400, f"{what} is {shown(found)}; expected a JSON object")
+    unknown = found.keys() - known
+    if unknown:
+        raise Refused(400, f"{what} has the key {shown(min(unknown))}; {_nearest(min(unknown), known)}")
+    if not isinstance(found.get("parameters", {}), dict):
+        raise Refused(400, f"'parameters' of {what} is {shown(found['parameters'])}; expected a JSON object")
+
+
+def _require_outputs(found: object) -> None:
+    if not isinstance(found, list):
+        raise Refused(400, f"'outputs' is {shown(found)}; expected a list, or nothing")
+    for each in found:
+        _require_object(each, OUTPUT_KEYS, "an output")
+        if each.get("name") != OUTPUT:
+            raise Refused(400, f"there is no output {shown(each.get('name'))}; the model's only one is '{OUTPUT}'")
+
+
+def _id(found: Mapping[str, Any]) -> str:
+    given = found.get("id")
+    if given is None:
+        return uuid.uuid4().hex
+    if not isinstance(given, str) or len(given) > MAX_ID:
+        raise Refused(400, f"'id' is {shown(given)}; expected text of at most {MAX_ID} characters")
+    return given
+
+
+def _by_name(inputs: list[Any], wanted: Mapping[str, Column]) -> dict[str, dict[str, Any]]:
+    """Tensors by name: each column's, once, and no other."""
+    named: dict[str, dict[str, Any]] = {}
+    for each in inputs:
+        _require_object(each, INPUT_KEYS, "an input")
+        name = each.get("name")
+        if not isinstance(name, str) or name not in wanted:
+            hint = _nearest(name, wanted) if isinstance(name, str) else "expected the name of a feature"
+            raise Refused(400, f"the model has no input {shown(name)}; {hint}")
+        if name in named:
+            raise Refused(400, f"'{name}' is among the inputs twice; send each feature once")
+        named[name] = each
+    missing = [name for name in wanted if name not in named]
+    if missing:
+        more = f" and {len(missing) - 1} more" if missing[1:] else ""
+        raise Refused(400, f"the input '{missing[0]}'{more} is missing; send every feature of the model")
+    return named
+
+
+def _rows(named: Mapping[str, Mapping[str, Any]]) -> int:
+    sizes = {name: tensors.rows_of(name, each.get("shape")) for name, each in named.items()}
+    first, rows = next(iter(sizes.items()))
+    for name, size in sizes.items():
+        if size != rows:
+            raise Refused(400, f"'{name}' has {size:,} rows, but '{first}' has {rows:,}; all need the same number")
+    if rows > MAX_ROWS:
+        raise Refused(413, f"{rows:,} rows in one request; at most {MAX_ROWS:,} are taken: send them in parts")
+    return rows
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    """The end of a sentence that names the nearest known word, or all of them when none is near."""
+    near = get_close_matches(word[:100], known, n=1)
+    return f"did you mean '{near[0]}'?" if near else f"known are: {', '.join(sorted(known))}"

@@ -1,0 +1,91 @@
+"""One tensor of a request → one column of numbers or text, or a sentence about what is wrong with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ml.serve.errors import Refused, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from ml.serve.model import Column
+
+FLOATS = frozenset({"FP16", "FP32", "FP64"})
+WHOLE = {name: np.iinfo(name.lower()) for bits in (8, 16, 32, 64) for name in (f"INT{bits}", f"UINT{bits}")}
+# What a JSON value of a datatype has to be, and how it is called.
+VALUES: dict[str, tuple[frozenset[type], str]] = {
+    **dict.fromkeys(FLOATS, (frozenset({int, float}), "a number")),
+    **dict.fromkeys(WHOLE, (frozenset({int}), "a whole number")),
+    "BOOL": (frozenset({bool}), "true or false"),
+    "BYTES": (frozenset({str}), "text"),
+}
+TEXT = frozenset({"BYTES"})
+WHOLE_NUMBERS = frozenset(WHOLE) | {"BOOL"}
+NUMBERS = WHOLE_NUMBERS | FLOATS
+# What a request may send for a column of the model's datatype: all that holds its values without loss of meaning.
+TAKEN = {"FP32": NUMBERS, "FP64": NUMBERS, "INT64": WHOLE_NUMBERS, "BYTES": TEXT}
+
+
+def rows_of(name: str, shape: object) -> int:
+    """How many rows a tensor's shape tells of. Raises Refused (400) unless it is [n] or [n, 1]."""
+    whole = isinstance(shape, list) and all(type(size) is int for size in shape)
+    if not (whole and isinstance(shape, list) and len(shape) in {1, 2} and shape[0] >= 1 and shape[1:] in ([], [1])):
+        raise Refused(400, f"'{name}' has the shape {shown(shape)}; expected [n] or [n, 1], with at least one row")
+    rows: int = shape[0]
+    return rows
+
+
+def column(wanted: Column, datatype: object, data: object, rows: int) -> NDArray[Any]:
+    """The values [n] in the model's dtype. Raises Refused (400) at the first value that is none of its datatype.
+
+    Nothing is guessed: no null and no NaN is filled, no text read as a number, no fraction rounded.
+    """
+    if not isinstance(datatype, str) or datatype not in TAKEN[wanted.datatype]:
+        known = ", ".join(sorted(TAKEN[wanted.datatype]))
+        raise Refused(400, f"'{wanted.name}' is sent as {shown(datatype)}; the model takes {known}")
+    values = _flat(wanted.name, data, rows)
+    allowed, called = VALUES[datatype]
+    if not allowed.issuperset(map(type, values)):
+        row, found = next((row, value) for row, value in enumerate(values) if type(value) not in allowed)
+        what = "null: every row needs a value" if found is None else f"{shown(found)}, not {called}"
+        raise Refused(400, f"row {row} of '{wanted.name}' ({datatype}) is {what}")
+    if datatype in WHOLE:
+        _require_range(wanted.name, datatype, values)
+    return np.array(values, dtype=np.object_) if datatype == "BYTES" else _numbers(wanted, values)
+
+
+def _flat(name: str, data: object, rows: int) -> Sequence[Any]:
+    """`data` as a flat list; the protocol lets a tensor [n, 1] come nested as well."""
+    if not isinstance(data, list):
+        raise Refused(400, f"'{name}' has the data {shown(data)}; expected a list of {rows:,} values")
+    if data and type(data[0]) is list:
+        if not all(type(each) is list and len(each) == 1 for each in data):
+            raise Refused(400, f"'{name}' has nested data; expected one value in each row: [[1], [2]], or flat: [1, 2]")
+        data = [each[0] for each in data]
+    if len(data) != rows:
+        raise Refused(400, f"'{name}' has {len(data):,} values, but its shape says {rows:,}")
+    return data
+
+
+def _require_range(name: str, datatype: str, values: Sequence[int]) -> None:
+    limits = WHOLE[datatype]
+    if min(values) < limits.min or max(values) > limits.max:
+        row, found = next((r, value) for r, value in enumerate(values) if not limits.min <= value <= limits.max)
+        raise Refused(400, f"row {row} of '{name}' is {found}, which {datatype} cannot hold")
+
+
+def _numbers(wanted: Column, values: Sequence[float]) -> NDArray[Any]:
+    if wanted.datatype == "INT64":
+        _require_range(wanted.name, "INT64", [int(value) for value in values])
+        return np.array(values, dtype=np.int64)
+    with np.errstate(over="ignore"):
+        numbers: NDArray[Any] = np.array(values, dtype=np.float64).astype(wanted.dtype)
+    if not np.isfinite(numbers).all():
+        row = int(np.flatnonzero(~np.isfinite(numbers))[0])
+        raise Refused(400, f"row {row} of '{wanted.name}' is {shown(values[row])}, too large for {wanted.datatype}")
+    return numbers
