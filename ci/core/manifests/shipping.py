@@ -1,0 +1,83 @@
+"""Whether an overlay really runs what its release.yaml says: a patch can take it back, and an engine can be missing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ci.core.manifests.objects import Finding, dig, has_all, name_of, namespace_of, of_kind, pods_of
+from ci.core.release import namespace_of as expected_namespace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from ci.core.manifests.objects import Object, Pods
+    from ci.core.release import Release, Spec
+
+TRACK = "trunkline.dev/track"
+CLUSTER_WIDE = ("Namespace",)
+
+
+def check(objects: Sequence[Object], release: Release) -> list[Finding]:
+    """Images, labels, weights, replicas and namespace that differ from what release.yaml says."""
+    spec, pods = release.spec, pods_of(objects)
+    found = [*_places(objects, spec), *_pods(pods, spec), *_weights(objects, pods, spec), *_canaries(objects, spec)]
+    return list(dict.fromkeys(found))
+
+
+def _places(objects: Sequence[Object], spec: Spec) -> Iterator[Finding]:
+    wanted = expected_namespace(spec.model, spec.environment)
+    for thing in objects:
+        where = dig(thing, "metadata", "name") if thing.get("kind") in CLUSTER_WIDE else namespace_of(thing)
+        if where != wanted:
+            yield Finding(name_of(thing), f"it is in namespace '{where}', not in '{wanted}'; set it in the overlay")
+
+
+def _pods(pods: Sequence[Pods], spec: Spec) -> Iterator[Finding]:
+    tracks = {one.labels.get(TRACK) for one in pods}
+    for track in ("stable", "canary"):
+        if track not in tracks:
+            yield Finding("the overlay", f"it makes no pods of the {track} track")
+    for one in pods:
+        # Argo Rollouts is given what is wanted, and keeps what is stable by itself.
+        track = "canary" if one.hashed else str(one.labels.get(TRACK))
+        image, version = getattr(spec.images, track, None), getattr(spec.versions, track, None)
+        images = {container.get("image") for container in one.spec.get("containers") or ()}
+        if image not in images:
+            yield Finding(one.owner, f"none of its containers runs the {track} image of release.yaml, {image}")
+        wanted = {"model": spec.model, "environment": spec.environment, "version": version}
+        for key, value in wanted.items():
+            if one.labels.get(f"trunkline.dev/{key}") != value:
+                yield Finding(one.owner, f"its pods' label trunkline.dev/{key} is not '{value}'")
+
+
+def _weights(objects: Sequence[Object], pods: Sequence[Pods], spec: Spec) -> Iterator[Finding]:
+    tracks = _tracks(objects, pods)
+    routes = list(of_kind(objects, "HTTPRoute"))
+    if not routes:
+        yield Finding("the overlay", "it has no HTTPRoute, so nobody can ask the model")
+    for route in routes:
+        for rule in dig(route, "spec", "rules") or ():
+            for backend in rule.get("backendRefs") or ():
+                track = tracks.get(backend.get("name"))
+                wanted = getattr(spec.weights, track) if track else backend.get("weight")
+                if backend.get("weight") != wanted:
+                    words = f"gives {backend.get('name')} a weight of {backend.get('weight')}"
+                    yield Finding(name_of(route), f"it {words}, but release.yaml says {wanted}")
+
+
+def _tracks(objects: Sequence[Object], pods: Sequence[Pods]) -> Mapping[str, str]:
+    """The track that each Service leads to, of those whose weights are Git's business."""
+    found = {}
+    for service in of_kind(objects, "Service"):
+        for one in pods:
+            if not one.hashed and has_all(dig(service, "spec", "selector") or {}, one.labels):
+                found[str(dig(service, "metadata", "name"))] = str(one.labels.get(TRACK))
+    return {name: track for name, track in found.items() if track in {"stable", "canary"}}
+
+
+def _canaries(objects: Sequence[Object], spec: Spec) -> Iterator[Finding]:
+    for thing in of_kind(objects, "Deployment"):
+        labels = dig(thing, "spec", "template", "metadata", "labels") or {}
+        if labels.get(TRACK) == "canary" and dig(thing, "spec", "replicas") != spec.replicas.canary:
+            words = f"it has {dig(thing, 'spec', 'replicas')} replicas, but release.yaml says {spec.replicas.canary}"
+            yield Finding(name_of(thing), words)

@@ -1,0 +1,121 @@
+"""The manifests say of the server and of the runners what is so: ports, paths, metrics, times and labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import promql_parser
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from ci.adapters import schemas
+from ci.core.manifests import hardening
+from ci.core.manifests.overlays import overlay
+from ci.core.params import parse_root
+from ml.serve.metrics import Metrics
+from ml.serve.model import Record
+from ml.serve.settings import Settings
+from tests.project import ROOT
+
+K8S = ROOT / "k8s"
+GIVEN_BY_CLUSTER = {"environment", "track"}
+
+
+def read(path: str) -> Any:
+    return yaml.safe_load((K8S / path).read_text())
+
+
+def pod() -> Any:
+    return read("base/track/deployment.yaml")["spec"]["template"]["spec"]
+
+
+def samples() -> dict[str, set[str]]:
+    """The samples that a server exposes, and the labels of each."""
+    metrics = Metrics(Record("fraud", "a" * 64, {}), lambda: 0)
+    metrics.answered("infer", 200)
+    text = metrics.exposition("text/plain")[0].decode()
+    return {
+        sample.name: set(sample.labels) for family in text_string_to_metric_families(text) for sample in family.samples
+    }
+
+
+def selectors(expression: str) -> list[promql_parser.VectorSelector]:
+    """The vector selectors in an expression, which has to be PromQL."""
+    found: list[promql_parser.VectorSelector] = []
+
+    def visit(part: promql_parser.Expr) -> None:
+        if isinstance(part, promql_parser.MatrixSelector):
+            part = part.vector_selector
+        if isinstance(part, promql_parser.VectorSelector):
+            found.append(part)
+
+    promql_parser.walk(promql_parser.parse(expression), visit)
+    return found
+
+
+@pytest.mark.parametrize(
+    "rule", read("base/prometheusrule.yaml")["spec"]["groups"][0]["rules"], ids=lambda rule: rule["alert"]
+)
+def test_alerts_ask_for_what_the_server_exposes(rule: Any) -> None:
+    exposed = samples()
+    asked = selectors(rule["expr"])
+    assert asked
+    for selector in asked:
+        labels = {matcher.name for matcher in selector.matchers.matchers}
+        assert labels <= exposed[str(selector.name)] | GIVEN_BY_CLUSTER
+
+
+def test_what_the_cluster_adds_is_nothing_that_the_server_says_itself() -> None:
+    endpoint = read("base/servicemonitor.yaml")["spec"]["endpoints"][0]
+    added = {rule["targetLabel"] for rule in endpoint["relabelings"]}
+    assert added == GIVEN_BY_CLUSTER
+    assert not added & {label for labels in samples().values() for label in labels}
+
+
+def test_pods_are_asked_where_the_server_answers() -> None:
+    (container,) = pod()["containers"]
+    defaults = Settings.of({})
+    assert [port["containerPort"] for port in container["ports"]] == [defaults.port]
+    server = (ROOT / "ml/serve/app.py").read_text()
+    paths = [container[f"{kind}Probe"]["httpGet"]["path"] for kind in ("startup", "readiness", "liveness")]
+    paths.append(read("base/servicemonitor.yaml")["spec"]["endpoints"][0]["path"])
+    for path in paths:
+        assert f'"{path}"' in server
+    route = read("base/httproute.yaml")["spec"]["rules"][0]["matches"][0]["path"]["value"]
+    assert f'"{route.removesuffix("model")}{{name}}/infer"' in server
+
+
+def test_a_pod_is_given_the_time_that_it_takes_to_drain() -> None:
+    spec = pod()
+    asleep = spec["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert spec["terminationGracePeriodSeconds"] > asleep + Settings.of({}).grace_seconds
+
+
+def test_overlays_point_flux_as_new_ones_do() -> None:
+    params = parse_root(yaml.safe_load((ROOT / "params.yaml").read_text()), lambda _: None)
+    assert params.release is not None
+    for model in params.models:
+        for environment in params.release.environments:
+            pointer = f"k8s/clusters/flux/{environment}/{model}.yaml"
+            assert (ROOT / pointer).read_text() == overlay(model, environment)[pointer]
+
+
+def test_runners_keep_to_the_restricted_profile() -> None:
+    template = read("runners/values.yaml")["template"]
+    thing = {"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": "runner"}, "template": template}
+    assert schemas.errors(ROOT, [thing]) == [[]]
+    found = [one.words for one in hardening.check([thing])]
+    assert all("write to its own image" in words for words in found), "a runner unpacks actions beside its work"
+
+
+def test_a_job_asks_for_the_labels_that_the_scale_set_has() -> None:
+    labels = read("runners/values.yaml")["runnerScaleSetLabels"]
+    assert labels == ["self-hosted", "gpu"]
+    for workflow in sorted(Path(ROOT / ".github/workflows").glob("*.yml")):
+        for name, job in yaml.safe_load(workflow.read_text())["jobs"].items():
+            asked = job.get("runs-on")
+            if "self-hosted" in str(asked):
+                assert len(asked) == len(labels), f"{name} of {workflow.name} would wait for ever"
+                assert all(label in word for label, word in zip(labels, asked, strict=True)), asked
