@@ -86,12 +86,12 @@ class Size(Section):
 
 
 SECTIONS = ("data", "split", "model", "modes", "checks")
-KNOWN = (*Head.model_fields, *SECTIONS, "gates")  # `gates` belong to ci, which reads them as strictly
+KNOWN = (*Head.model_fields, *SECTIONS, "gates", "card")  # these two belong to ci, which reads them as strictly
 
 
 @dataclass(frozen=True)
 class Params:
-    """Everything of a params.yaml but its gates, for one mode."""
+    """Everything of a params.yaml but what belongs to ci, for one mode."""
 
     path: Path
     mode: Mode

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ml.params import Params
 
 Tick = Callable[[int, float, float | None], None]
+"""Called with (step, train, validation) after each epoch or round: the mean losses so far."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,23 @@ class Trained:
     checks: tuple[Check, ...]
 
 
+def _silent(*_: object) -> None:
+    """Told to nobody."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """What surrounds a training, and changes nothing of what it is to learn."""
+
+    tick: Tick = _silent
+    tell: Callable[[str], None] = _silent
+    """Called with what a person should know at once."""
+    checkpoints: Path | None = None
+    """A folder of these very inputs, to leave checkpoints in and to go on from; None keeps none."""
+    accelerate: bool = False
+    """Use the GPU, where there is one; else one thread of the CPU."""
+
+
 class Kind(Protocol):
     """A kind of model. A module of `ml.kinds` is one by having these functions."""
 
@@ -63,12 +81,20 @@ class Kind(Protocol):
         """Raw data → the rows to fit and to judge on. Raises StageError on data that cannot be used."""
         ...
 
-    def train(self, job: Job, rows: Rows, tick: Tick) -> Trained:
-        """Fit, export and check; `tick(step, train, validation)` is called after each epoch or round."""
+    def distributed(self, job: Job) -> bool:
+        """Whether several processes can fit this model together. Raises StageError on wrong hyperparameters."""
+        ...
+
+    def train(self, job: Job, rows: Rows, session: Session) -> Trained:
+        """Fit, export and check."""
+        ...
+
+    def assist(self, job: Job, rows: Rows, session: Session) -> None:
+        """Fit alone: another process's part in a training that `train` reports."""
         ...
 
     def fit(self, job: Job, rows: Rows) -> Trained:
-        """Fit and export alone: what `train` does, asking nothing. To compare a second run with the first."""
+        """Fit and export, asking nothing. To compare a second run with the first."""
         ...
 
     def differences(self, one: bytes, two: bytes) -> list[str]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
 
-    from ml.kinds import LossPoint, Tick
+    from ml.kinds import LossPoint, Session
     from ml.kinds.checks import Check
     from ml.params import Checks, Section
 
@@ -90,8 +90,8 @@ class ModelModule(Protocol):
         """What `model:` in params.yaml may hold."""
         ...
 
-    def fit(self, table: Table, params: Any, seed: int, tick: Tick) -> Fitted:
-        """Train on the table with these Hyperparameters; `tick` after each step."""
+    def fit(self, table: Table, params: Any, seed: int, session: Session) -> Fitted:
+        """Train on the table with these Hyperparameters; `session.tick` after each step."""
         ...
 
     @property

@@ -40,7 +40,7 @@ def model_of(model: str) -> ModelModule:
     """`ml.models.<model>.model`. Raises StageError when it is missing or lacks something."""
     path = path_of(model, "model")
     module = _load(model, "model")
-    _require_function(module, "fit(table, params, seed, tick)", path)
+    _require_function(module, "fit(table, params, seed, session)", path)
     _require_function(module, "smoke_checks(table, params, seed, limits)", path)
     found = getattr(module, "Hyperparameters", None)
     if not (isinstance(found, type) and issubclass(found, Section)):

@@ -25,7 +25,7 @@ from ml.params import Fraction, Section
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ml.kinds import Tick
+    from ml.kinds import Session
     from ml.kinds.checks import Check
     from ml.kinds.fitting import Table
 
@@ -72,8 +72,8 @@ class FittedPipeline:
         return onnx_file.clean(model.SerializeToString(), {})
 
 
-def fit(table: Table, settings: Settings, seed: int, tick: Tick) -> FittedPipeline:
-    """Fit on all rows but a stable validation part, which is only watched; `tick` after each round."""
+def fit(table: Table, settings: Settings, seed: int, session: Session) -> FittedPipeline:
+    """Fit on all rows but a stable validation part, which is only watched; `session.tick` after each round."""
     held_out = table.fold < settings.validation_fraction
     inputs, labels = _inputs(table), table.labels()
     if not held_out.any() or len(np.unique(labels[~held_out])) < 2:
@@ -98,7 +98,8 @@ def fit(table: Table, settings: Settings, seed: int, tick: Tick) -> FittedPipeli
     pipeline = Pipeline([("columns", encoder), ("booster", booster)])
 
     def watch(index: int, fitted: GradientBoostingClassifier, _: dict[str, Any]) -> bool:
-        tick(index + 1, float(fitted.train_score_[index]) / 2, None)  # it holds the deviance, twice the log loss
+        mean = float(fitted.train_score_[index]) / 2  # it holds the deviance, twice the log loss
+        session.tick(index + 1, mean, None)
         return False  # True would stop the training
 
     pipeline.fit(inputs.filter(~held_out), labels[~held_out], booster__monitor=watch)

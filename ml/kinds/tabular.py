@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from ml.errors import StageError, did_you_mean
-from ml.kinds import Job, Rows, Tick, Trained, checks, featuring, onnx_file, splits, table
+from ml.kinds import Job, Rows, Session, Trained, checks, featuring, onnx_file, splits, table
 from ml.kinds.fitting import Table
 from ml.kinds.leakage import no_leakage
 from ml.kinds.modules import features_of, model_of
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ml.kinds.fitting import FeaturesModule
+    from ml.kinds.fitting import FeaturesModule, Fitted
 
 FOLD_SEED = 1  # apart from the samples' hash, so that a sample is parted evenly
 
@@ -53,17 +53,22 @@ def prepare(job: Job, source: Path) -> Rows:
     return rows
 
 
-def train(job: Job, rows: Rows, tick: Tick) -> Trained:
-    """Fit and export, and ask of the result what smoke training asks. Raises StageError on wrong hyperparameters."""
+def distributed(job: Job) -> bool:
+    """Whether its hyperparameters are of a library's fit that several processes share. Raises StageError."""
     module = model_of(job.model)
-    parameters = job.params.hyperparameters(module.Hyperparameters)
+    job.params.hyperparameters(module.Hyperparameters)
+    return bool(getattr(module.Hyperparameters, "distributed", False))
+
+
+def train(job: Job, rows: Rows, session: Session) -> Trained:
+    """Fit and export, and ask of the result what smoke training asks. Raises StageError on wrong hyperparameters."""
+    known, fitted = _fitted(job, rows, session)
     limits = job.params.checks
-    known = _table(job, rows.train)
-    fitted = module.fit(known, parameters, job.seed, tick)
     artifact = fitted.export()
     found = [checks.loss_falls(fitted.loss, limits.loss_fall), *fitted.checks]
     if job.params.mode == "smoke":
-        found += module.smoke_checks(known, parameters, job.seed, limits)
+        module = model_of(job.model)
+        found += module.smoke_checks(known, job.params.hyperparameters(module.Hyperparameters), job.seed, limits)
     unknown = _table(job, rows.test)
     exported = Scorer(artifact, job.model).score(rows.test)
     found.append(checks.onnx_agrees(fitted.predict(unknown), exported, limits.onnx_tolerance))
@@ -72,12 +77,21 @@ def train(job: Job, rows: Rows, tick: Tick) -> Trained:
     return Trained(artifact, known.features, fitted.loss, tuple(found))
 
 
+def assist(job: Job, rows: Rows, session: Session) -> None:
+    """Fit alone. Raises StageError on wrong hyperparameters."""
+    _fitted(job, rows, session)
+
+
 def fit(job: Job, rows: Rows) -> Trained:
-    """Fit and export alone, asking nothing. Raises StageError on wrong hyperparameters."""
+    """Fit and export, asking nothing. Raises StageError on wrong hyperparameters."""
+    known, fitted = _fitted(job, rows, Session())
+    return Trained(fitted.export(), known.features, fitted.loss, ())
+
+
+def _fitted(job: Job, rows: Rows, session: Session) -> tuple[Table, Fitted]:
     module = model_of(job.model)
     known = _table(job, rows.train)
-    fitted = module.fit(known, job.params.hyperparameters(module.Hyperparameters), job.seed, lambda *_: None)
-    return Trained(fitted.export(), known.features, fitted.loss, ())
+    return known, module.fit(known, job.params.hyperparameters(module.Hyperparameters), job.seed, session)
 
 
 def differences(one: bytes, two: bytes) -> list[str]:

@@ -12,17 +12,19 @@ import numpy as np
 import torch
 from torch import nn
 
-from ml.kinds import LossPoint, onnx_file
+from ml.kinds import LossPoint, onnx_file, torch_policy, torch_world
 from ml.kinds.checks import Check
-from ml.kinds.torch_run import Network, Run, Settings, loss_of, untrained
+from ml.kinds.torch_checkpoint import Checkpoint
+from ml.kinds.torch_run import Network, Part, Run, Settings, losses, untrained
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from ml.kinds import Tick
+    from ml.kinds import Session
     from ml.kinds.fitting import Table
+    from ml.kinds.torch_policy import Policy
 
 INPUT = "features"
 BATCH_OF_CHECK = 32
@@ -87,24 +89,34 @@ class FittedNetwork:
         return onnx_file.clean(program.model_proto.SerializeToString(), {INPUT: self.features})
 
 
-def fit(table: Table, settings: Settings, network: Network, seed: int, tick: Tick) -> FittedNetwork:
+def fit(
+    table: Table, settings: Settings, network: Network, seed: int, session: Session, policy: Policy | None = None
+) -> FittedNetwork:
     """Fit `settings.members` networks; `network(columns)` makes an untrained one ending in a single logit.
 
-    A gradient that is not finite ends the training with the weights of the last good epoch and a failed check.
+    Every process of a world fits the same networks, each on its share of every batch, and gets the same result. It goes
+    on from the session's checkpoint. A gradient that is not finite ends the training with the weights of the last good
+    epoch and a failed check. `policy` is the machine's where none is given.
     """
     torch.set_num_threads(1)  # measured: two threads are four times slower on so small a network
+    policy, world = policy or torch_policy.of_machine(accelerate=session.accelerate), torch_world.here()
     matrix = torch.from_numpy(table.matrix())
     mean, deviation = matrix.double().mean(dim=0), matrix.double().std(dim=0)
     deviation[deviation == 0] = 1.0
     mean, deviation = mean.float(), deviation.float()
-    scaled, labels = (matrix - mean) / deviation, torch.from_numpy(table.labels()).float()
-    runs = []
+    rows = Part((matrix - mean) / deviation, torch.from_numpy(table.labels()).float())
+    checkpoint = Checkpoint(session, policy, world)
+    states = checkpoint.load()
+    runs: list[Run] = []
     for member in range(settings.members):
         held_out = torch.from_numpy(np.floor(table.fold * settings.folds).astype(np.int64) == member % settings.folds)
-        run = Run(untrained(network, scaled, labels, seed + member), scaled, labels, held_out, settings)
-        run.train(tick)
+        made = untrained(network, rows, seed + member)
+        run = Run(made, rows, held_out, settings, seed=seed + member, policy=policy, world=world)
+        if member < len(states):
+            run.restore(states[member])
         runs.append(run)
-    module = Scaled(mean, deviation, [run.network for run in runs]).eval()
+        run.train(session, lambda: checkpoint.save([run.state() for run in runs]))
+    module = Scaled(mean, deviation, [run.network.cpu() for run in runs]).eval()
     faults = [run.fault for run in runs if run.fault]
     finite = Check(
         "gradients_finite",
@@ -125,12 +137,12 @@ def overfits_one_batch(table: Table, settings: Settings, network: Network, seed:
     batch = torch.from_numpy(table.matrix()[chosen])
     spread = batch.std(dim=0)
     batch, target = (batch - batch.mean(dim=0)) / torch.where(spread > 0, spread, 1.0), torch.from_numpy(labels[chosen])
-    model = untrained(network, batch, target, seed).eval()  # no dropout: memory is what is asked for
+    model = untrained(network, Part(batch, target), seed).eval()  # no dropout: memory is what is asked for
     optimiser = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
     loss = math.inf
     for _ in range(STEPS_OF_CHECK):
         optimiser.zero_grad()
-        value = loss_of(model(batch), target.float())
+        value = losses(model(batch), target.float()).mean()
         value.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         optimiser.step()
         loss = float(value.detach())

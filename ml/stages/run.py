@@ -72,17 +72,22 @@ def run(
         body(arguments, place)
         require_named(stage, arguments.model, root)
         _record_seconds(stage, place, getattr(arguments, "mode", None), time.perf_counter() - started)
-    except StageError as error:
-        return _stop(stage, place, error)
-    except OSError as error:
+    except Exception as error:  # noqa: BLE001 - a model's own code may raise anything
+        return _stop(stage, place, failure(error, root))
+    return 0
+
+
+def failure(error: Exception, root: Path) -> StageError:
+    """Any error as one sentence; of one that nobody foresaw, its author gets the traceback too."""
+    if isinstance(error, StageError):
+        return error
+    if isinstance(error, OSError):
         name = error.filename or "a file"
         reason = error.strerror or str(error)
         message = f"{name}: {reason}; free disk space or mend permissions, then run the stage again"
-        return _stop(stage, place, StageError(message, exit_code=ENVIRONMENT))
-    except Exception as error:  # noqa: BLE001 - a model's own code may raise anything: its author needs the traceback
-        traceback.print_exc()
-        return _stop(stage, place, _bug(error, root))
-    return 0
+        return StageError(message, exit_code=ENVIRONMENT)
+    traceback.print_exception(error)
+    return _bug(error, root)
 
 
 def _bug(error: Exception, root: Path) -> StageError:

@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import polars as pl
 from pandera.polars import DataFrameModel
 from rich.console import Console
 from rich.markup import escape
@@ -32,9 +33,8 @@ def body(arguments: argparse.Namespace, place: Place) -> None:
     record = place.artifacts / "validation.json"
     record.unlink(missing_ok=True)  # a stage that stops leaves no verdict on other data behind
     schema = load(place)
-    data = (
-        arguments.data or place.data / params.load(place.code / "params.yaml", "smoke").data.file
-    )  # alike in all modes
+    declared = params.load(place.code / "params.yaml", "smoke").data  # alike in all modes
+    data = arguments.data or place.data / declared.file
     result = validate(data, schema)
     shown = data.relative_to(place.root) if data.is_relative_to(place.root) else Path(data.name)
     write_json(
@@ -46,6 +46,7 @@ def body(arguments: argparse.Namespace, place: Place) -> None:
             "data_hash": md5(data),
             "rows": result.rows,
             "columns": result.columns,
+            "period": period(data, declared.time) if result.passed else None,
             "passed": result.passed,
             "violations": [asdict(violation) for violation in result.violations],
         },
@@ -57,6 +58,17 @@ def body(arguments: argparse.Namespace, place: Place) -> None:
         others = f" (and {more} more)" if more else ""
         message = f"{data} breaks {place.code / 'schema.py'}: {first.message}{others}; mend the data or the schema"
         raise StageError(message, exit_code=REFUSED, file=place.code / "schema.py")
+
+
+def period(data: Path, column: str | None) -> dict[str, str] | None:
+    """The first and the last moment in a column of times; None where there is no such column."""
+    if column is None:
+        return None
+    rows = pl.scan_parquet(data, glob=False)
+    if not rows.collect_schema().get(column, pl.Null).is_temporal():
+        return None  # the stage prepare says so, where a split needs it
+    start, end = rows.select(pl.col(column).min().alias("start"), pl.col(column).max().alias("end")).collect().row(0)
+    return None if start is None else {"column": column, "start": start.isoformat(), "end": end.isoformat()}
 
 
 def load(place: Place) -> type[DataFrameModel]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
+from ci.core import cards
 from ci.core.errors import did_you_mean
 from ci.core.gating import names
 from ci.core.params import Confidence, Few, Policy, require_tail
@@ -22,11 +23,13 @@ if TYPE_CHECKING:
     from ci.core.params import Defaults
     from ci.core.strict import Where
 
-MODEL_KEYS = ("kind", "task", "data", "split", "model", "modes", "checks", "gates")
+MODEL_KEYS = ("kind", "task", "data", "split", "model", "modes", "checks", "gates", cards.KEY)
 MODES: tuple[Mode, ...] = ("smoke", "full")
 
 RuleName = Literal["min", "max", "no_worse_than"]
 BaselineName = Literal["merge_base", "champion"]
+JUDGED: dict[BaselineName, Mode] = {"merge_base": "smoke", "champion": "full"}
+"""The mode in which candidates are compared with each baseline."""
 
 
 class NoWorseThan(Declared):
@@ -94,6 +97,8 @@ def parse_model(
             "'gates' is not a list of gates, and a model without one ships unjudged; "
             "write one `- {metric: ..., min: ...}` a line."
         )
+    if cards.KEY in raw:
+        cards.words(raw, line_of, file=file)
     gates = tuple(_gate(entry, place.at("gates", index), task, defaults) for index, entry in enumerate(entries))
     _require_distinct(gates, place)
     _require_kept(raw, entries, place)
@@ -146,7 +151,7 @@ def _gate(data: Any, place: Place, task: Task, defaults: Defaults) -> Gate:
         rule=rule,
         limit=limit,
         baseline=baseline,
-        modes=tuple(entry.modes or MODES),
+        modes=_modes(entry, baseline, place),
         slices=tuple(dict.fromkeys(entry.slices or ())),
         min_rows=entry.min_rows or defaults.min_rows,
         confidence=confidence,
@@ -190,6 +195,19 @@ def _rule(entry: GateEntry, place: Place) -> tuple[RuleName, float, BaselineName
     if relative is not None:
         return "no_worse_than", relative.margin, relative.baseline
     return (*given[0], None)
+
+
+def _modes(entry: GateEntry, baseline: BaselineName | None, place: Place) -> tuple[Mode, ...]:
+    """The modes a gate holds in: both, but a relative one where there is its baseline."""
+    if baseline is None:
+        return tuple(entry.modes or MODES)
+    mode = JUDGED[baseline]
+    if entry.modes is not None and entry.modes != [mode]:
+        raise place.at("modes").error(
+            f"in {mode} mode alone is there a {baseline} to compare with, so this gate could never pass in another; "
+            f"write modes: [{mode}], or leave it out."
+        )
+    return (mode,)
 
 
 def _require_plain(entry: GateEntry, place: Place) -> None:

@@ -1,6 +1,7 @@
 """The grammar of gate names: built and taken apart here alone.
 
-`roc_auc.min`, `average_precision[AMOUNT_BAND=high].no_worse_than.merge_base`, `check.loss_falls`, `schema`.
+`roc_auc.min`, `average_precision[AMOUNT_BAND=high].no_worse_than.merge_base`, `check.loss_falls`, `schema`,
+`full_training`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 SCHEMA = "schema"
+FULL_TRAINING = "full_training"
 WAIVER = "waiver"
 PROBLEM = "problem"
 CHECKS = (

@@ -44,7 +44,7 @@ def parse_waiver(
     except ValueError:
         raise place.at("expires").error(f"'expires' is {entry.expires!r}; expected a day such as 2026-12-31.") from None
     if not _declared(entry.gate, gates):
-        known = {names.SCHEMA, *map(names.check, names.CHECKS)}
+        known = {names.SCHEMA, names.FULL_TRAINING, *map(names.check, names.CHECKS)}
         known |= {str(gate.name(column, "...")) for gate in gates for column in gate.slices}
         known |= {str(gate.name()) for gate in gates if not gate.slices}
         raise place.at("gate").error(f"there is no gate '{entry.gate}' to waive; {did_you_mean(entry.gate, known)}")
@@ -102,7 +102,7 @@ def _expired(waiver: Waiver) -> GateResult:
 
 def _declared(gate: str, gates: Sequence[Gate]) -> bool:
     """Whether a gate of this name can exist in some mode; slices are known by their column alone."""
-    if gate == names.SCHEMA or gate in map(names.check, names.CHECKS):
+    if gate in {names.SCHEMA, names.FULL_TRAINING, *map(names.check, names.CHECKS)}:
         return True
     name = names.parse(gate)
     if name is None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ml.kinds import sklearn_boosting
 
 if TYPE_CHECKING:
-    from ml.kinds import Tick
+    from ml.kinds import Session
     from ml.kinds.checks import Check
     from ml.kinds.fitting import Table
     from ml.params import Checks
@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 Hyperparameters = sklearn_boosting.Settings
 
 
-def fit(table: Table, params: sklearn_boosting.Settings, seed: int, tick: Tick) -> sklearn_boosting.FittedPipeline:
+def fit(
+    table: Table, params: sklearn_boosting.Settings, seed: int, session: Session
+) -> sklearn_boosting.FittedPipeline:
     """Train the pipeline."""
-    return sklearn_boosting.fit(table, params, seed, tick)
+    return sklearn_boosting.fit(table, params, seed, session)
 
 
 def smoke_checks(*_: Table | sklearn_boosting.Settings | int | Checks) -> tuple[Check, ...]:

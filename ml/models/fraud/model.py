@@ -10,7 +10,7 @@ from torch import nn
 from ml.kinds import torch_mlp, torch_run
 
 if TYPE_CHECKING:
-    from ml.kinds import Tick
+    from ml.kinds import Session
     from ml.kinds.checks import Check
     from ml.kinds.fitting import Table
     from ml.params import Checks
@@ -32,9 +32,9 @@ def network(columns: int, params: Hyperparameters) -> nn.Module:
     return nn.Sequential(*layers, nn.Linear(columns, 1))
 
 
-def fit(table: Table, params: Hyperparameters, seed: int, tick: Tick) -> torch_mlp.FittedNetwork:
+def fit(table: Table, params: Hyperparameters, seed: int, session: Session) -> torch_mlp.FittedNetwork:
     """Train the ensemble of networks."""
-    return torch_mlp.fit(table, params, lambda columns: network(columns, params), seed, tick)
+    return torch_mlp.fit(table, params, lambda columns: network(columns, params), seed, session)
 
 
 def smoke_checks(table: Table, params: Hyperparameters, seed: int, limits: Checks) -> tuple[Check, ...]:

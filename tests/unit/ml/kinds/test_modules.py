@@ -45,7 +45,7 @@ def test_features_lacks_something(monkeypatch: pytest.MonkeyPatch, change: dict[
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"fit": None}, r"the function fit is missing; define fit\(table, params, seed, tick\)"),
+        ({"fit": None}, r"the function fit is missing; define fit\(table, params, seed, session\)"),
         ({"smoke_checks": None}, "the function smoke_checks is missing"),
         ({"Hyperparameters": None}, r"Hyperparameters is missing; expected a class derived from ml\.params\.Section"),
         ({"Hyperparameters": dict}, r"Hyperparameters is <class 'dict'>; expected a class derived from"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ml.errors import StageError
-from ml.kinds import sklearn_boosting
+from ml.kinds import Session, sklearn_boosting
 from ml.kinds.onnx_scoring import Scorer
 from tests.unit.ml.kinds.tables import mixed, signal
 
@@ -20,7 +20,7 @@ def content() -> bytes:
     settings = sklearn_boosting.Settings(
         rounds=3, learning_rate=0.2, depth=2, min_leaf_rows=5, subsample=1, validation_fraction=0.3
     )
-    return sklearn_boosting.fit(mixed(signal()), settings, 1, lambda *_: None).export()
+    return sklearn_boosting.fit(mixed(signal()), settings, 1, Session()).export()
 
 
 def test_a_missing_file(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from sklearn.metrics import log_loss
 
 from ml.errors import StageError
-from ml.kinds import checks, onnx_file, sklearn_boosting
+from ml.kinds import Session, checks, onnx_file, sklearn_boosting
 from ml.kinds.onnx_scoring import Scorer
 from tests.unit.ml.kinds.tables import mixed, shuffled, signal
 
@@ -22,7 +22,7 @@ SETTINGS = sklearn_boosting.Settings(
 
 
 def fit(frame: pl.DataFrame, seed: int = 1, **changes: float) -> sklearn_boosting.FittedPipeline:
-    return sklearn_boosting.fit(mixed(frame), SETTINGS.model_copy(update=changes), seed, lambda *_: None)
+    return sklearn_boosting.fit(mixed(frame), SETTINGS.model_copy(update=changes), seed, Session())
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def test_it_learns_and_the_history_is_the_log_loss(fitted: sklearn_boosting.Fitt
 def test_ticks_tell_the_training_loss() -> None:
     seen: list[float] = []
     plain = SETTINGS.model_copy(update={"subsample": 1.0})
-    found = sklearn_boosting.fit(mixed(signal()), plain, 1, lambda _, train, __: seen.append(train))
+    found = sklearn_boosting.fit(mixed(signal()), plain, 1, Session(lambda _, train, __: seen.append(train)))
     assert seen == pytest.approx([point.train for point in found.loss[1:]], abs=1e-6)
 
 

@@ -13,7 +13,7 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 
-from ml.kinds import checks, onnx_file, quality, torch_mlp
+from ml.kinds import Session, checks, onnx_file, quality, torch_mlp
 from ml.kinds.onnx_scoring import Scorer
 from ml.kinds.torch_run import Settings
 from tests.unit.ml.kinds.tables import numeric, shuffled, signal
@@ -30,7 +30,7 @@ def network(columns: int) -> nn.Module:
 
 
 def fit(table: Table, settings: Settings = SETTINGS, seed: int = 1) -> torch_mlp.FittedNetwork:
-    return torch_mlp.fit(table, settings, network, seed, lambda *_: None)
+    return torch_mlp.fit(table, settings, network, seed, Session())
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +116,7 @@ def test_a_network_without_a_seed_is_named() -> None:
             nn.init.constant_(weights, float(noise.normal()))
         return made
 
-    pair = [torch_mlp.fit(numeric(signal()), SETTINGS, unseeded, 1, lambda *_: None) for _ in range(2)]
+    pair = [torch_mlp.fit(numeric(signal()), SETTINGS, unseeded, 1, Session()) for _ in range(2)]
     found = checks.loss_differences(pair[0].loss, pair[1].loss)
     found += onnx_file.differences(pair[0].export(), pair[1].export())
     check = checks.reproducible(found)
@@ -154,7 +154,7 @@ def test_a_broken_export_disagrees(fitted: torch_mlp.FittedNetwork) -> None:
 def test_members_average_and_patience_ends_early() -> None:
     settings = Settings(epochs=60, batch_rows=64, learning_rate=0.03, patience=2, members=2, folds=4)
     ticks: list[int] = []
-    found = torch_mlp.fit(numeric(signal()), settings, network, 1, lambda step, *_: ticks.append(step))
+    found = torch_mlp.fit(numeric(signal()), settings, network, 1, Session(lambda step, *_: ticks.append(step)))
     assert len(found.module.members) == 2
     assert ticks.count(1) == 2
     assert max(ticks) < 60

@@ -87,7 +87,7 @@ def reproducible(root: Path, between: Callable[[], object] = lambda: None) -> di
 
 
 RANDOM = 'pl.col("total_charges").fill_null(0.0),'
-SEED = "sklearn_boosting.fit(table, params, {}, tick)"
+SEED = "sklearn_boosting.fit(table, params, {}, session)"
 SPOILT = {
     "process id": (
         "model.py",

@@ -6,6 +6,7 @@ import argparse
 import hashlib
 import json
 import sys
+from datetime import datetime
 from pathlib import Path
 from types import ModuleType
 
@@ -51,10 +52,19 @@ def test_good_data(place: Place) -> None:
         "data_hash": hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest(),
         "rows": 500,
         "columns": 13,
+        "period": None,
         "passed": True,
         "violations": [],
     }
     assert not (place.artifacts / "problem.json").exists()
+
+
+def test_the_period_is_that_of_the_time_column(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    times = [datetime(2026, 3, 1, 12), None, datetime(2026, 1, 2, 3, 4, 5)]  # noqa: DTZ001  the data's times are naive
+    pl.DataFrame({"at": times, "day": [None] * 3, "n": [1, 2, 3]}).cast({"day": pl.Date}).write_parquet(path)
+    assert validate.period(path, "at") == {"column": "at", "start": "2026-01-02T03:04:05", "end": "2026-03-01T12:00:00"}
+    assert [validate.period(path, column) for column in (None, "day", "n", "absent")] == [None] * 4
 
 
 def test_bad_data_is_recorded_drawn_and_refused(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
