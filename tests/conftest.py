@@ -1,10 +1,19 @@
-"""One project that was checked once, for all tests that need one."""
+"""Projects that were checked, trained or released once, for all tests that need one."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
+from tests import releases
 from tests.project import Project, fresh
+
+if TYPE_CHECKING:
+    from tests.docker.registry import Registry
+    from tests.releases import Line
+
+pytest_plugins = ["tests.docker.fixtures"]
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +26,38 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project.commit_empty("a change to compare with it")
     project.trunkline("check")
     return project
+
+
+@pytest.fixture(scope="session")
+def merged_line(image_registry: Registry, docker_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Line:
+    """A repository with one model, trained in full and merged, never released. Not to be changed."""
+    where = tmp_path_factory.mktemp("merged") / "project"
+    return releases.merged(where, f"{image_registry.host}/merged", docker_env)
+
+
+@pytest.fixture(scope="session")
+def released_line(merged_line: Line, tmp_path_factory: pytest.TempPathFactory) -> Line:
+    """The same after a first release: staging runs it, production has a pull request. Not to be changed."""
+    line = merged_line.copy(tmp_path_factory.mktemp("released") / "project", to="released")
+    line.release("churn")
+    return line
+
+
+@pytest.fixture(scope="session")
+def production_line(released_line: Line, tmp_path_factory: pytest.TempPathFactory) -> Line:
+    """The same with production's pull request merged and noted. Not to be changed."""
+    line = released_line.copy(tmp_path_factory.mktemp("production") / "project")
+    line.merge("release/churn/production")
+    line.release("churn")
+    return line
+
+
+@pytest.fixture(scope="session")
+def newer_line(released_line: Line, tmp_path_factory: pytest.TempPathFactory) -> Line:
+    """The released one with another version merged since, not released. Not to be changed."""
+    line = released_line.copy(tmp_path_factory.mktemp("newer") / "project")
+    line.pull()
+    releases.change(line.project)
+    line.project.commit("another learning rate")
+    releases.train(line.project)
+    return line

@@ -1,7 +1,8 @@
 """Every command line in README and docs is run, in order, in a checked copy of this repository.
 
 Commands stand in blocks marked `sh`. A line that is meant to end with another exit code than 0 says so in its comment:
-`# exits 3`. `make test` is run as far as collecting its tests, since this is one of them.
+`# exits 3`. `make test` is run as far as collecting its tests, since this is one of them. A document that begins with
+`<!-- needs docker -->` gets a daemon, a base image, and a registry in place of the one in params.yaml.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.kubernetes import SCHEMAS
 from tests.project import ROOT, Project
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 ANY_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 EXITS = re.compile(r"^(.+?) +# exits (\d)$", re.MULTILINE)
+NEEDS_DOCKER = "<!-- needs docker -->"
+REGISTRY = "127.0.0.1:5000"
 CLONED = "https://example.com/you/trunkline.git"
 
 
@@ -32,13 +36,18 @@ def script(document: Path) -> str:
 
 
 @pytest.mark.parametrize("document", [d for d in DOCUMENTS if script(d)], ids=lambda d: d.name)
-def test_every_command_works(document: Path, project: Project, tmp_path: Path) -> None:
+def test_every_command_works(document: Path, project: Project, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     home = tmp_path / "home"
     home.mkdir()
     project.run("git", "config", "--global", f"url.file://{project.root}.insteadOf", CLONED, HOME=str(home))
     if (ROOT / "node_modules").is_dir():
         (project.root / "node_modules").symlink_to(ROOT / "node_modules")
-    project.run("bash", "-e", "-x", "-c", script(document), HOME=str(home), VENV=sys.prefix)
+    env = {"HOME": str(home), "VENV": sys.prefix, "TRUNKLINE_SCHEMAS": str(SCHEMAS)}
+    if document.read_text().startswith(NEEDS_DOCKER):
+        env |= request.getfixturevalue("docker_env")
+        project.edit("params.yaml", REGISTRY, request.getfixturevalue("image_registry").host)
+        project.commit("a registry of the tests' own")
+    project.run("bash", "-e", "-x", "-c", script(document), code=0, **env)
 
 
 def test_no_command_hides_in_a_block_that_is_not_run() -> None:

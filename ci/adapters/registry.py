@@ -1,0 +1,222 @@
+"""The door to image registries: what one holds under a name, read from it and held to its digest.
+
+Protocol: https://github.com/opencontainers/distribution-spec/blob/main/spec.md; tokens:
+https://distribution.github.io/distribution/spec/auth/token/
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
+
+from ci.adapters import docker
+from ci.core.errors import ConfigurationError, EnvironmentFault
+from ci.core.image import reference
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ci.core.image.reference import Reference
+
+TIMEOUT = (5.0, 30.0)  # seconds to connect, and between two bytes of an answer
+TRIES = Retry(
+    total=3,
+    backoff_factor=0.5,
+    backoff_max=8,
+    status_forcelist=(429, 500, 502, 503, 504),
+    allowed_methods=("GET", "HEAD"),
+    raise_on_status=False,
+)
+MANIFESTS = ("application/vnd.docker.distribution.manifest.v2+json", "application/vnd.oci.image.manifest.v1+json")
+CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
+DOCKER_HUB = {"docker.io": "registry-1.docker.io", "index.docker.io": "registry-1.docker.io"}
+
+
+@dataclass(frozen=True)
+class Kept:
+    """An image as a registry keeps it: its digest, its configuration's, and the bytes that a pull of all moves."""
+
+    digest: str
+    config_digest: str
+    size: int
+
+
+def login(host: str) -> dict[str, str] | None:
+    """REGISTRY_USER and REGISTRY_PASSWORD, else what `docker login` keeps for the registry; None without either."""
+    user, password = os.environ.get("REGISTRY_USER"), os.environ.get("REGISTRY_PASSWORD")
+    if bool(user) != bool(password):
+        missing = "REGISTRY_PASSWORD" if user else "REGISTRY_USER"
+        raise ConfigurationError(
+            f"{missing} is not set, but the other of REGISTRY_USER and REGISTRY_PASSWORD is; set it."
+        )
+    if user and password:
+        return {"username": user, "password": password}
+    stored = docker.stored_login(host)
+    return dict(stored) if stored else None
+
+
+def require_reachable(registry: str) -> None:
+    """Raise EnvironmentFault unless a registry answers at HOST[:PORT][/PATH] and takes the login there is."""
+    with _Session(reference.parse(f"{registry}/probe:probe")) as session:
+        session.get("", expected=(200, 404))
+
+
+def digest_of(image: str) -> str | None:
+    """The digest that a tag or digest has in its registry; None where there is no such image."""
+    found = find(image)
+    return found.digest if found else None
+
+
+def require(image: str) -> Kept:
+    """What the registry keeps under a name. Raises EnvironmentFault where it has no such image."""
+    found = find(image)
+    if found is None:
+        raise EnvironmentFault(f"The registry has no image {image}; `trunkline image MODEL --push` brings it there.")
+    return found
+
+
+def find(image: str) -> Kept | None:
+    """What the registry keeps under a name, held to its digest; None where there is no such image."""
+    where = reference.parse(image)
+    with _Session(where) as session:
+        manifest = _manifest(session, where)
+    if manifest is None:
+        return None
+    digest, data = manifest
+    return Kept(digest, str(data["config"]["digest"]), sum(int(layer["size"]) for layer in data["layers"]))
+
+
+def labels_of(image: str) -> Mapping[str, str]:
+    """The labels of an image. Raises EnvironmentFault where the registry has no such image."""
+    where = reference.parse(image)
+    with _Session(where) as session:
+        manifest = _manifest(session, where)
+        if manifest is None:
+            raise EnvironmentFault(
+                f"The registry has no image {image}; `trunkline image MODEL --push` brings it there."
+            )
+        digest = str(manifest[1]["config"]["digest"])
+        content = session.get(f"{where.path}/blobs/{digest}").content
+    if _sha256(content) != digest:
+        raise EnvironmentFault(
+            f"{image}: the registry gave a configuration with another digest than {digest}; it cannot be trusted."
+        )
+    labels = json.loads(content).get("config", {}).get("Labels") or {}
+    return {str(name): str(value) for name, value in labels.items()}
+
+
+def _manifest(session: _Session, where: Reference) -> tuple[str, dict[str, Any]] | None:
+    """Digest and content of a manifest. Raises EnvironmentFault where they do not belong together."""
+    answer = session.get(f"{where.path}/manifests/{where.at}", expected=(200, 404), accept=", ".join(MANIFESTS))
+    if answer.status_code == 404:
+        return None
+    digest = _sha256(answer.content)
+    asked = where.at if reference.DIGEST.fullmatch(where.at) else answer.headers.get("Docker-Content-Digest", digest)
+    if digest != asked:
+        raise EnvironmentFault(
+            f"{where.repository}: the registry answered {asked} with bytes of digest {digest}; it cannot be trusted."
+        )
+    try:
+        data = json.loads(answer.content)
+        sizes = [int(layer["size"]) for layer in data["layers"]]
+        complete = reference.DIGEST.fullmatch(data["config"]["digest"]) is not None and bool(sizes)
+    except (ValueError, KeyError, TypeError):
+        complete = False
+    if not complete:
+        raise EnvironmentFault(
+            f"{where.repository}: what the registry has under {where.at} is not one image's manifest."
+        )
+    return digest, data
+
+
+class _Session:
+    """Reading from one repository of one registry, with the login there is, if it asks for one."""
+
+    def __init__(self, where: Reference) -> None:
+        self._where = where
+        self._base = f"{'http' if where.is_loopback else 'https'}://{DOCKER_HUB.get(where.host, where.host)}/v2/"
+        self._session = requests.Session()
+        self._session.auth = _no_auth  # else a ~/.netrc would be sent
+        self._session.trust_env = not where.is_loopback
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, HTTPAdapter(max_retries=TRIES))
+        self._header: dict[str, str] = {}
+
+    def __enter__(self) -> _Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._session.close()
+
+    def get(self, path: str, *, expected: tuple[int, ...] = (200,), accept: str = "*/*") -> requests.Response:
+        """One answer. Raises EnvironmentFault for none, for a login that is not taken, and for what is not expected."""
+        answer = self._send(self._base + path, {"Accept": accept, **self._header})
+        if answer.status_code == 401 and not self._header:
+            self._header = {"Authorization": self._authorization(answer.headers.get("WWW-Authenticate", ""))}
+            answer = self._send(self._base + path, {"Accept": accept, **self._header})
+        if answer.status_code in {401, 403}:
+            raise EnvironmentFault(
+                f"The registry {self._where.host} does not let this account read {self._where.path}; set REGISTRY_USER "
+                "and REGISTRY_PASSWORD to one that may, or `docker login`."
+            )
+        if answer.status_code not in expected:
+            raise EnvironmentFault(
+                f"The registry {self._where.host} answered {answer.status_code} for {path or '/v2/'}; see its log, and "
+                "run again."
+            )
+        return answer
+
+    def _authorization(self, challenge: str) -> str:
+        """What to tell a registry that wants a login: the login, or a token that its own service gives for it."""
+        account = login(self._where.host)
+        scheme, _, rest = challenge.partition(" ")
+        if scheme.lower() == "bearer":
+            asked = dict(CHALLENGE.findall(rest))
+            realm = asked.get("realm", "")
+            if not (realm.startswith("https://") or self._where.is_loopback):
+                raise EnvironmentFault(
+                    f"The registry {self._where.host} asks for a login at {realm!r}, not over TLS; refused."
+                )
+            basic = {"Authorization": _basic(account)} if account else {}
+            scope = f"repository:{self._where.path}:pull"
+            answer = self._send(realm, basic, {"service": asked.get("service", ""), "scope": scope})
+            if answer.ok:
+                data = answer.json()
+                return f"Bearer {data.get('token') or data.get('access_token')}"
+        if account is None:
+            raise EnvironmentFault(
+                f"The registry {self._where.host} asks for a login; set REGISTRY_USER and REGISTRY_PASSWORD, or "
+                "`docker login`."
+            )
+        return _basic(account)
+
+    def _send(self, url: str, headers: Mapping[str, str], params: Mapping[str, str] | None = None) -> requests.Response:
+        try:
+            return self._session.get(url, headers=headers, params=params, timeout=TIMEOUT)
+        except requests.RequestException as fault:
+            raise EnvironmentFault(
+                f"The registry {self._where.host} cannot be reached ({type(fault).__name__}); see that it runs and "
+                "that release.registry in params.yaml is right, and run again."
+            ) from fault
+
+
+def _basic(account: Mapping[str, str]) -> str:
+    pair = f"{account['username']}:{account['password']}".encode()
+    return f"Basic {base64.b64encode(pair).decode()}"
+
+
+def _no_auth(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
+    return prepared
+
+
+def _sha256(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"

@@ -1,0 +1,128 @@
+"""What goes into the image of a model: the bytes that were judged, and the server and its pins as git has them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ci.adapters import files, git, shell
+from ci.core.errors import ConfigurationError, did_you_mean
+from ci.core.image import labels as image_labels
+from ci.core.image import reference
+from ci.core.lineage import Lineage
+from ci.core.params import parse_root
+from ci.core.records import Record, Task
+
+if TYPE_CHECKING:
+    from ci.core.params import Releasing
+
+SERVER = "ml/serve"
+PACKAGE = "ml/__init__.py"
+BESIDE = ("Dockerfile", "requirements.txt")
+"""Files of the server's folder that a build needs and an image does not."""
+
+
+class Serving(Record):
+    """serving.json: what the server in the image is told of the model beside it."""
+
+    task: Task
+    model_hash: str
+    lineage: Lineage
+
+
+@dataclass(frozen=True)
+class Packed:
+    """All that an image is made of: its name and labels, its base, and the files of the build context by path."""
+
+    name: str
+    labels: dict[str, str]
+    base: str
+    context: dict[str, bytes]
+    onnx: bytes
+
+    @property
+    def created(self) -> str:
+        """When the commit of the lineage was made, as RFC 3339."""
+        return self.labels[f"{image_labels.OCI}created"]
+
+
+def pack(root: Path, model: str, made: Lineage) -> Packed:
+    """What the image of a trained version is made of. Raises ConfigurationError where a part is missing or another."""
+    releasing = require_model(root, model)
+    onnx = _onnx(root, model, made)
+    base = os.environ.get("TRUNKLINE_BASE_IMAGE") or releasing.base
+    server = _server(root)
+    task, _ = files.read_yaml(root / "ml" / "models" / model / "params.yaml")
+    serving = Serving(model=model, task=task["task"], model_hash=made.model_hash, lineage=made)
+    return Packed(
+        name=reference.tagged(releasing.registry, model, made.lock_hash),
+        labels=image_labels.labels(
+            made,
+            created=git.committed_at(root, made.commit),
+            base=base,
+            serving_hash=image_labels.serving_hash(server, base),
+        ),
+        base=base,
+        context={
+            **server,
+            "model/model.onnx": onnx,
+            "model/serving.json": f"{serving.model_dump_json(indent=2)}\n".encode(),
+        },
+        onnx=onnx,
+    )
+
+
+def require_model(root: Path, model: str) -> Releasing:
+    """How models are released. Raises ConfigurationError where params.yaml does not say, or does not list this one."""
+    params = parse_root(*files.read_yaml(root / "params.yaml"))
+    if model not in params.models:
+        raise ConfigurationError(f"there is no model '{model}' in params.yaml; {did_you_mean(model, params.models)}")
+    if params.release is None:
+        raise ConfigurationError(
+            "params.yaml has no 'release', which says where images go and what they are built on; add it.",
+            file="params.yaml",
+        )
+    return params.release
+
+
+def require_committed(root: Path) -> None:
+    """Raise ConfigurationError where the server that lies here is not the one that HEAD has."""
+    changed = shell.run(["git", "status", "--porcelain", "-z", "--", SERVER, PACKAGE], cwd=root).out
+    if changed:
+        path = changed.split("\0")[0][3:]
+        raise ConfigurationError(
+            f"{path} is not as it is committed, and what is pushed has to be; commit it, or take the change back.",
+            file=path,
+        )
+
+
+def _onnx(root: Path, model: str, made: Lineage) -> bytes:
+    """The model's file, held to the hash in its lineage."""
+    path = Path("artifacts") / model / "full" / "model.onnx"
+    try:
+        content = (root / path).read_bytes()
+    except FileNotFoundError as missing:
+        raise ConfigurationError(f"{path} is missing; `trunkline image {model}` fetches it.", file=path) from missing
+    found = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    if found != made.model_hash:
+        raise ConfigurationError(
+            f"{path} is not the model that was judged: its md5 is {found}, dvc.lock pins {made.model_hash}; delete it "
+            "and run again.",
+            file=path,
+        )
+    return content
+
+
+def _server(root: Path) -> dict[str, bytes]:
+    """What git has, or would add, of the server, by path in the build context."""
+    asked = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", SERVER, PACKAGE]
+    listed = {path for path in shell.run(asked, cwd=root).out.split("\0") if path and (root / path).is_file()}
+    beside = {f"{SERVER}/{name}" for name in (*BESIDE, "requirements.in")}
+    try:
+        code = {path: (root / path).read_bytes() for path in sorted(listed - beside)}
+        return {**code, **{name: (root / SERVER / name).read_bytes() for name in BESIDE}}
+    except FileNotFoundError as missing:
+        raise ConfigurationError(f"{missing.filename} is missing; take it back from git.") from missing
