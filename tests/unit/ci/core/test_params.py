@@ -130,6 +130,11 @@ def model(*lines: str, task: str = "binary", head: str = "") -> str:
         ("metric: roc_auc, no_worse_than: {baseline: mergebase, margin: 0}", "did you mean 'merge_base'?"),
         ("metric: roc_auc, no_worse_than: {baseline: champion, margn: 0}", "did you mean 'margin'?"),
         ("metric: roc_auc, no_worse_than: {baseline: champion, margin: -1}", "greater than or equal to 0"),
+        (
+            "metric: roc_auc, no_worse_than: {baseline: champion, margin: 0}, modes: [smoke]",
+            "in full mode alone is there",
+        ),
+        ("metric: roc_auc, no_worse_than: {baseline: merge_base, margin: 0}, modes: [full]", "write modes: [smoke]"),
         ("metric: roc_auc, min: 0.5, slices: BAND", "'gates[0].slices' is 'BAND'"),
         ("metric: roc_auc, min: 0.5, slice: [BAND]", "did you mean 'slices'?"),
         ("metric: roc_auc, min: 0.5, on_inconclusive: wait", "known are: block, warn"),
@@ -149,6 +154,14 @@ def test_gate_mistakes_are_told(tmp_path: Path, line: str, words: str) -> None:
     assert words in failure.message
     assert failure.message.startswith("m/params.yaml:4: ")
     assert failure.line == 4
+
+
+@pytest.mark.parametrize(("baseline", "mode"), [("merge_base", "smoke"), ("champion", "full")])
+def test_a_relative_gate_holds_where_there_is_its_baseline(baseline: str, mode: str) -> None:
+    line = f"metric: roc_auc, no_worse_than: {{baseline: {baseline}, margin: 0}}"
+    for more in ("", f", modes: [{mode}]"):
+        assert cases.gate(line + more).modes == (mode,)
+    assert cases.gate("metric: roc_auc, min: 0.5").modes == ("smoke", "full")
 
 
 def test_gate_twice_in_one_mode_is_refused_and_in_two_modes_is_not(tmp_path: Path) -> None:

@@ -1,0 +1,369 @@
+"""The door to MLflow: runs, and the registry of models. SQLite under .trunkline, unless MLFLOW_TRACKING_URI says more.
+
+Every question passes `_Door.ask`, which waits for what passes by itself and tells the rest in one sentence.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sqlite3
+import time
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ci.adapters import locks
+from ci.core.errors import EnvironmentFault
+from ci.core.registered import KEY, Registered
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+    from mlflow.entities.model_registry import ModelVersion
+
+    from ci.core.registered import Point
+
+T = TypeVar("T")
+
+SURROUNDINGS = {  # of itself MLflow tries for ten minutes in silence, calls home, and prints beside our answers
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+SQLITE = "sqlite:///"
+WAITS = (0.5, 1.0, 2.0, 4.0)
+LOCKED_FOR = 15.0  # seconds that another program may hold the database before that is told
+LOCKED = "database is locked"
+PASSING = frozenset({"TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED"})
+AUTH = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED"})
+MISSING = frozenset({"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"})
+BATCH = 1_000  # metrics that one request of log_batch holds
+FEW = 100  # parameters, and tags, that one holds
+
+
+class _Missing(Exception):
+    """What was asked about is not there."""
+
+
+class _Exists(Exception):
+    """What was to be made is there."""
+
+
+class _Door:
+    """MLflow as one tracking URI has it; it is reached when something is first asked."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+        self.uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.root / '.trunkline' / 'mlflow.db'}"
+
+    @property
+    def shown(self) -> str:
+        """The URI without a password."""
+        return re.sub(r"//[^/@]*@", "//", self.uri)
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether a server answers, so that it also knows where artifacts belong."""
+        return self.uri.startswith(("http://", "https://", "databricks"))
+
+    @cached_property
+    def client(self) -> MlflowClient:
+        """The client; a database is made where none is, by one process at a time, and whole or not at all."""
+        for name, value in SURROUNDINGS.items():
+            os.environ.setdefault(name, value)
+        for name in ("alembic", "mlflow.store.db.utils", "mlflow.tracking"):  # they tell of each table, and trace back
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        if self.is_remote or self._database is None:
+            return self._opened(self.uri)
+        with locks.exclusive(self.root / ".trunkline" / "mlflow.lock", "another command that sets MLflow up"):
+            self._make(self._database)
+            _require_free(self._database)
+            return self._opened(self.uri)
+
+    @property
+    def _database(self) -> Path | None:
+        """The file of an SQLite database."""
+        return Path(self.uri.removeprefix(SQLITE).partition("?")[0]) if self.uri.startswith(SQLITE) else None
+
+    def _make(self, database: Path) -> None:
+        """Make the database's tables aside: a run killed at it would leave some of them, which MLflow cannot mend."""
+        if database.exists():
+            return
+        part = database.with_name(f".{database.name}.part")
+        try:
+            database.parent.mkdir(parents=True, exist_ok=True)
+            part.unlink(missing_ok=True)
+            self._opened(f"{SQLITE}{part}")
+            part.replace(database)
+        except OSError as fault:
+            raise EnvironmentFault(
+                f"{database} cannot be written: {fault.strerror}; mend that, or name another with MLFLOW_TRACKING_URI.",
+                file=database,
+            ) from fault
+
+    def _opened(self, uri: str) -> MlflowClient:
+        from mlflow import MlflowClient  # noqa: PLC0415 - MLflow takes seconds to import
+
+        try:
+            client = MlflowClient(uri, uri)
+            client.search_registered_models(max_results=1)
+        except Exception as error:  # no server, no driver, no such backend: each raises its own
+            raise self._fault(error) from error
+        return client
+
+    def ask(self, call: Callable[..., T], *args: Any, **named: Any) -> T:
+        """One call of MLflow's client, tried again while what hinders it may pass.
+
+        Raises _Missing, _Exists, or EnvironmentFault with what MLflow says.
+        """
+        for wait in (*WAITS, None):
+            try:
+                return call(*args, **named)
+            except _errors() as error:
+                code = getattr(error, "error_code", "TEMPORARILY_UNAVAILABLE")
+                if code in MISSING:
+                    raise _Missing from error
+                if code == "RESOURCE_ALREADY_EXISTS":
+                    raise _Exists from error
+                if code not in PASSING or wait is None or LOCKED in str(error):  # SQLite itself waited for 20 s
+                    raise self._fault(error) from error
+            time.sleep(wait)
+        raise AssertionError  # the last wait is None
+
+    def _fault(self, error: Exception) -> EnvironmentFault:
+        said = _one_line(error)
+        advice = "see that it runs and that MLFLOW_TRACKING_URI names it, and run again"
+        if LOCKED in said:
+            advice = "end the program that holds it, or run again later"
+        elif getattr(error, "error_code", "") in AUTH:
+            advice = "give MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+        return EnvironmentFault(f"MLflow at {self.shown} does not answer: {said}; {advice}.")
+
+
+def _require_free(database: Path) -> None:
+    """Raise EnvironmentFault where another program holds the database: MLflow would try for minutes, in silence."""
+    try:
+        connection = sqlite3.connect(database, timeout=LOCKED_FOR, isolation_level=None)
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+        finally:
+            connection.close()
+    except sqlite3.OperationalError as busy:
+        raise EnvironmentFault(
+            f"MLflow's {database} cannot be written: {busy}; end the program that holds it, or run again later.",
+            file=database,
+        ) from busy
+    except sqlite3.DatabaseError as wrong:
+        raise EnvironmentFault(
+            f"{database} is not MLflow's database ({wrong}); move it away, or name another with MLFLOW_TRACKING_URI.",
+            file=database,
+        ) from wrong
+
+
+def _one_line(error: Exception) -> str:
+    """What an exception says, without the statement that failed and without a password."""
+    said = " ".join(str(error).split()).partition(" [SQL:")[0]
+    if cause := re.search(r"Max retries exceeded.*Caused by (?:.*: |\w+\(.)(.*?)[\"')]*$", said):
+        said = f"it cannot be reached: {cause[1]}"
+    return re.sub(r"//[^/@\s]*@", "//", said)[:300].rstrip(". ")
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    """What MLflow raises, and SQLAlchemy where MLflow lets it through: while a store is opened."""
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415 - as above
+    from sqlalchemy.exc import OperationalError  # noqa: PLC0415 - as above
+
+    return (MlflowException, OperationalError)
+
+
+class Models(_Door):
+    """The registry: versions of models, found by what they were made of."""
+
+    def find(self, model: str, lock_hash: str) -> Registered | None:
+        """The version made of what `lock_hash` digests; the oldest, should two have been made at once."""
+        return next(iter(self._all_of(model, lock_hash)), None)
+
+    def get(self, model: str, version: str) -> Registered | None:
+        """A version by its number, or None."""
+        try:
+            return self._told(self.ask(self.client.get_model_version, model, version))
+        except _Missing:
+            return None
+
+    def versions(self, model: str) -> tuple[Registered, ...]:
+        """Every version of a model, the oldest first."""
+        return self._search(f"name = {_quoted(model)}")
+
+    def create(self, model: str, lock_hash: str, *, run_id: str, tags: Mapping[str, str], words: str) -> Registered:
+        """The version of `lock_hash`, made of a run's folder `model` unless there is one: a single one in the end.
+
+        Two that make one at the same time both find the older, and the newer is taken back.
+        """
+        with suppress(_Exists):
+            self.ask(self.client.create_registered_model, model)
+        if self.find(model, lock_hash) is None:
+            self.ask(
+                self.client.create_model_version,
+                model,
+                f"runs:/{run_id}/model",
+                run_id,
+                tags={**tags, KEY: lock_hash},
+                description=words,
+                await_creation_for=0,
+            )
+        kept, *spare = self._all_of(model, lock_hash)
+        for each in spare:
+            with suppress(_Missing):
+                self.ask(self.client.delete_model_version, model, each.version)
+        return kept
+
+    def tag(self, model: str, version: str, tags: Mapping[str, str]) -> None:
+        """Set tags of a version; others stay."""
+        for name, value in tags.items():
+            self.ask(self.client.set_model_version_tag, model, version, name, value)
+
+    def point(self, model: str, alias: str, version: str | None) -> None:
+        """Let an alias name a version, or none."""
+        if self.aliases(model).get(alias) == version:
+            return
+        if version is None:
+            self.ask(self.client.delete_registered_model_alias, model, alias)
+        else:
+            self.ask(self.client.set_registered_model_alias, model, alias, version)
+
+    def aliases(self, model: str) -> dict[str, str]:
+        """Each alias of a model and the version it names; none for a model that was never registered."""
+        try:
+            found = self.ask(self.client.get_registered_model, model).aliases
+        except _Missing:
+            return {}
+        return {str(alias): str(version) for alias, version in found.items()}
+
+    def _all_of(self, model: str, lock_hash: str) -> tuple[Registered, ...]:
+        return self._search(f"name = {_quoted(model)} AND tags.{KEY} = {_quoted(lock_hash)}")
+
+    def _search(self, query: str) -> tuple[Registered, ...]:
+        found: list[ModelVersion] = []
+        token = None
+        while True:
+            page = self.ask(self.client.search_model_versions, query, max_results=1_000, page_token=token)
+            found += page
+            if not (token := page.token):
+                break
+        return tuple(self._told(each) for each in sorted(found, key=lambda each: int(each.version)))
+
+    def _told(self, found: ModelVersion) -> Registered:
+        model, version = str(found.name), str(found.version)
+        http = self.uri.startswith(("http://", "https://"))
+        url = f"{self.shown.rstrip('/')}/#/models/{model}/versions/{version}" if http else f"models:/{model}/{version}"
+        tags = {str(name): str(value) for name, value in (found.tags or {}).items()}
+        return Registered(model=model, version=version, run_id=found.run_id or None, tags=tags, url=url)
+
+
+class Runs(_Door):
+    """The record of trainings: one experiment a model, one run a training."""
+
+    def of(self, model: str, tag: str, value: str, *, name: str) -> tuple[str, bool]:
+        """The run of a model with this tag, made unless there is one, and whether it was logged to its end.
+
+        Of two made at once one that is finished counts, else the older.
+        """
+        experiment = self._experiment(model)
+        query = f"tags.{tag} = {_quoted(value)}"
+        found = self.ask(self.client.search_runs, [experiment], query, order_by=["start_time ASC"])
+        ended = [run for run in found if _is_finished(run)]
+        if found:
+            return str((ended or found)[0].info.run_id), bool(ended)
+        made = self.ask(self.client.create_run, experiment, tags={tag: value}, run_name=name)
+        return str(made.info.run_id), False
+
+    def keys(self, model: str, tag: str) -> dict[str, str]:
+        """The value that each finished run of a model has of a tag, and the run's id."""
+        experiment = self._experiment(model)
+        found: dict[str, str] = {}
+        token = None
+        while True:
+            page = self.ask(self.client.search_runs, [experiment], max_results=1_000, page_token=token)
+            found |= {
+                run.data.tags[tag]: str(run.info.run_id) for run in page if _is_finished(run) and tag in run.data.tags
+            }
+            token = page.token
+            if not token:
+                return found
+
+    def log(self, run_id: str, *, params: Mapping[str, str], points: Sequence[Point], tags: Mapping[str, str]) -> None:
+        """Log in as few requests as MLflow takes; the same again changes nothing."""
+        from mlflow.entities import Metric, Param, RunTag  # noqa: PLC0415 - as above
+
+        begun = self.ask(self.client.get_run, run_id).info.start_time or 0  # the same time again: the same metric
+        metrics = [Metric(point.name, point.value, begun, point.step) for point in points]
+        for some in _parts([Param(name, value) for name, value in params.items()], FEW):
+            self.ask(self.client.log_batch, run_id, params=some)
+        for batch in _parts(metrics, BATCH):
+            self.ask(self.client.log_batch, run_id, metrics=batch)
+        for few in _parts([RunTag(name, value) for name, value in tags.items()], FEW):
+            self.ask(self.client.log_batch, run_id, tags=few)
+
+    def keep(self, run_id: str, folder: Path) -> None:
+        """Keep all files of a folder as the run's artifacts; those of the same name are replaced."""
+        try:
+            self.ask(self.client.log_artifacts, run_id, str(folder))
+        except EnvironmentFault:
+            raise
+        except Exception as error:  # each store of artifacts has exceptions of its own
+            raise EnvironmentFault(
+                f"the artifacts of run {run_id} cannot be kept where MLflow at {self.shown} wants them: "
+                f"{_one_line(error)}; mend that and run again."
+            ) from error
+
+    def finish(self, run_id: str) -> None:
+        """Say that the run was logged to its end."""
+        self.ask(self.client.set_terminated, run_id, "FINISHED")
+
+    def drop(self, run_id: str) -> None:
+        """Take a run back: another of the same training counts."""
+        with suppress(_Missing):
+            self.ask(self.client.delete_run, run_id)
+
+    def metrics(self, run_id: str) -> dict[str, float]:
+        """The last value of each metric; none of a run that is not there."""
+        try:
+            return dict(self.ask(self.client.get_run, run_id).data.metrics)
+        except _Missing:
+            return {}
+
+    def _experiment(self, model: str) -> str:
+        found = self.ask(self.client.get_experiment_by_name, model)
+        if found is None:
+            home = None if self.is_remote else (self.root / ".trunkline" / "mlartifacts" / model).as_uri()
+            try:
+                return str(self.ask(self.client.create_experiment, model, artifact_location=home))
+            except _Exists:
+                found = self.ask(self.client.get_experiment_by_name, model)
+        if found is None or found.lifecycle_stage != "active":
+            raise EnvironmentFault(
+                f"experiment '{model}' was deleted in MLflow at {self.shown}; restore it there and run again."
+            )
+        return str(found.experiment_id)
+
+
+def _is_finished(run: Run) -> bool:
+    return bool(run.info.status == "FINISHED")
+
+
+def _parts(items: Iterable[T], size: int) -> list[list[T]]:
+    every = list(items)
+    return [every[start : start + size] for start in range(0, len(every), size)]
+
+
+def _quoted(text: str) -> str:
+    """A text in MLflow's filters, which know no escape."""
+    return "'" + text.replace("'", "") + "'"
