@@ -1,20 +1,24 @@
-"""The door to DVC: which stages are stale, running them, and fetching pinned data."""
+"""The door to DVC: which stages are stale, running them, and what goes to and comes from its remote."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
+from configobj import ConfigObj  # type: ignore[import-untyped]  # what DVC itself reads its settings with
 
 from ci.adapters import files, shell
 from ci.core.errors import ConfigurationError, EnvironmentFault
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+PAUSES = (1.0, 4.0)  # seconds before the remote is asked again
 
 
 def pins(root: Path) -> list[str]:
@@ -78,8 +82,10 @@ def stale(root: Path) -> dict[str, Any]:
     return dict(json.loads(done.out or "{}"))
 
 
-def repro(root: Path, stages: Sequence[str]) -> bool:
+def repro(root: Path, stages: Sequence[str], env: Mapping[str, str] | None = None) -> bool:
     """Bring the stages of one model up to date, in this order, up to the first that fails. False when one did.
+
+    `env` is added to what the stages see.
 
     They are named one by one: what else data.dvc pins is none of this model's business. In CI, what dvc.lock claims
     of them is no evidence, since whoever wrote the change wrote it too: it is dropped, and what DVC's run cache does
@@ -87,7 +93,24 @@ def repro(root: Path, stages: Sequence[str]) -> bool:
     """
     if os.environ.get("CI") == "true":
         _forget(root, stages)
-    return _run(root, ["repro", "--single-item", *stages], capture=False, check=False, loud=True).code == 0
+    return _run(root, ["repro", "--single-item", *stages], capture=False, check=False, loud=True, env=env).code == 0
+
+
+def rerun(root: Path, stages: Sequence[str]) -> bool:
+    """Run these stages whatever DVC has of them, and let it keep nothing of the result. False when one failed."""
+    args = ["repro", "--force", "--no-run-cache", "--no-commit", "--single-item", *stages]
+    return _run(root, args, capture=False, check=False, loud=True).code == 0
+
+
+def experiments(root: Path) -> list[str]:
+    """The commits of all experiments that were run here, from whatever commit they started."""
+    return _run(root, ["exp", "list", "--all-commits", "--sha-only"]).out.split()
+
+
+def show(root: Path, commits: Sequence[str]) -> Any:
+    """What DVC shows of these commits and of the experiments that start from them: parameters, metrics and states."""
+    revs = [word for commit in commits for word in ("--rev", commit)]
+    return json.loads(_run(root, ["exp", "show", "--json", *revs]).out)
 
 
 def _forget(root: Path, stages: Sequence[str]) -> None:
@@ -103,23 +126,106 @@ def fetch(root: Path, targets: Sequence[str]) -> bool:
     return _run(root, ["pull", "--quiet", *targets], check=False).code == 0
 
 
+def push(root: Path, stages: Sequence[str]) -> None:
+    """Give the remote what these stages wrote, and nothing that it has. Raises EnvironmentFault when it cannot be."""
+    for pause in (*PAUSES, None):
+        done = _run(root, ["push", *stages], check=False, loud=True)
+        if done.code == 0:
+            return
+        if pause is not None:
+            print(f"DVC: {_last_error(done.err)} trying again in {pause:.0f} s", file=sys.stderr)
+            time.sleep(pause)
+    raise EnvironmentFault(
+        f"DVC's remote did not take what was made: {_last_error(done.err)} "
+        "`dvc remote list` names it; mend it and run again: nothing is made twice."
+    )
+
+
+def pull_outs(root: Path, stages: Sequence[str]) -> None:
+    """Put in place what these stages wrote, byte for byte as dvc.lock has it, from the cache or the remote.
+
+    Nothing is run. Raises EnvironmentFault that names a file which neither has, or which has other bytes there.
+    """
+    known = lock_of(root)
+    wanted = {path: md5 for stage in stages for path, md5 in outs(known, stage).items()}
+    if all(_md5(root / path) == md5 for path, md5 in wanted.items()):
+        return
+    for pause in (0.0, *PAUSES):
+        time.sleep(pause)
+        done = _run(root, ["pull", "--force", *stages], check=False)
+        wrong = [path for path, md5 in wanted.items() if _md5(root / path) != md5]
+        if not wrong:
+            return
+        damaged = [path for path in wrong if (root / path).is_file()]
+        # DVC trusts what it once hashed; without the damaged files, here and in its cache, it asks the remote.
+        for path in damaged:
+            (root / path).unlink()
+        dropped = [path for path in damaged if _drop(root, wanted[path])]
+        if not dropped and "Missing cache files" in done.err:
+            break
+        if damaged and pause:  # asked anew, and it is what the remote has
+            break
+    raise EnvironmentFault(_unpulled(wrong, damaged, done.err), file=wrong[0])
+
+
+def _unpulled(wrong: Sequence[str], damaged: Sequence[str], said: str) -> str:
+    first = (*damaged, *wrong)[0]
+    more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+    if damaged:
+        words = "has other bytes in DVC's remote than dvc.lock pins: it was damaged, or tampered with"
+    elif "Missing cache files" in said:
+        words = "is pinned by dvc.lock, but neither DVC's cache nor its remote has it"
+    else:
+        words = f"is pinned by dvc.lock, but DVC cannot fetch it: {_last_error(said).rstrip('.')}"
+    return f"{first}{more} {words}; push it again from where it was made (`dvc push`), or train again."
+
+
+def _drop(root: Path, md5: str) -> bool:
+    """Take a file out of the cache whose bytes are not those of its name. False where there is none such."""
+    path = Path(_run(root, ["cache", "dir"]).out.strip()) / "files" / "md5" / md5[:2] / md5[2:]
+    if _md5(path) in {None, md5}:
+        return False
+    path.unlink()
+    return True
+
+
+def _md5(path: Path) -> str | None:
+    return files.md5(path) if path.is_file() else None
+
+
 def commit(root: Path, path: str) -> None:
-    """Put pinned data into the cache, and its hash into the file that pins it."""
-    _run(root, ["commit", "--quiet", "--force", path])
+    """Put pinned data into the cache, and its hash into the file that pins it; what else that pins may be missing."""
+    _run(root, ["add", "--quiet", path])
 
 
 def share_cache(root: Path, worktree: Path) -> None:
-    """Let a worktree read and fill the cache of `root`."""
+    """Let a worktree read and fill the cache of `root`, and reach the remotes that `root` has today."""
     cache = _run(root, ["cache", "dir"]).out.strip()
-    _run(worktree, ["cache", "dir", "--local", cache])
+    settings = ConfigObj()
+    for line in _run(root, ["config", "--list"]).out.splitlines():  # with paths that hold wherever one stands
+        key, _, value = line.partition("=")
+        section, _, option = key.rpartition(".")
+        kind, _, name = section.partition(".")
+        if kind == "remote" or key == "core.remote":
+            settings.setdefault(f'{kind} "{name}"' if name else kind, {})[option] = value
+    settings.setdefault("cache", {})["dir"] = cache
+    config = worktree / ".dvc" / "config.local"
+    config.touch(mode=0o600)  # credentials of a remote may stand in it
+    config.write_text("\n".join([*settings.write(), ""]))
 
 
 def _run(
-    root: Path, args: Sequence[str], *, check: bool = True, capture: bool = True, loud: bool = False
+    root: Path,
+    args: Sequence[str],
+    *,
+    check: bool = True,
+    capture: bool = True,
+    loud: bool = False,
+    env: Mapping[str, str] | None = None,
 ) -> shell.Completed:
     """Run DVC from this environment, whose `python` the stages find first on PATH."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    env = {"PATH": path, "DVC_NO_ANALYTICS": "1", "PYTHONUNBUFFERED": "1"}
+    env = {"PATH": path, "DVC_NO_ANALYTICS": "1", "PYTHONUNBUFFERED": "1", **(env or {})}
     done = shell.run([sys.executable, "-m", "dvc", *args], cwd=root, env=env, capture=capture, check=check, loud=loud)
     if "Unable to acquire lock" in done.err or "is busy" in done.err:
         raise EnvironmentFault("another DVC command is running in this repository; wait for it and run again.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from ci.core.releasing import card_of
 from ci.core.reporting import markdown, report
 from ci.core.reporting.show import count
 from ci.core.reporting.tables import PAGE
@@ -14,7 +15,10 @@ from ci.core.reporting.tables import PAGE
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from jinja2 import Template
+
     from ci.core.records import Verdict
+    from ci.core.releasing import Body
 
 WHOLE = "artifacts/report.html"
 BLOCKS = (  # of report.md.j2, in the order shown and with the title that a cut is told by
@@ -78,6 +82,22 @@ def render_markdown(verdicts: Sequence[Verdict], *, marker: str | None = None, l
     most = markdown.COMMENT_LIMIT - markdown.ROOM if limit is None else limit
     head = f"{marker}\n" if marker else ""
     return head + markdown.fit(sections, whole=WHOLE, limit=most - markdown.length(head))
+
+
+def render_release(body: Body, verdict: Verdict) -> str:
+    """The body of a release's pull request, cut where it would be too long: the card goes first, the facts stay."""
+    said, tables = (markdown_environment().get_template(name) for name in ("release.md.j2", "report.md.j2"))
+    (model,) = report.view([verdict]).models
+
+    def block(template: Template, name: str) -> str:
+        return "".join(template.blocks[name](template.new_context({"release": body, "model": model})))
+
+    sections = [
+        markdown.Section("release", block(said, "head"), 0),
+        *(markdown.Section(name, block(tables, name), rank) for rank, name in enumerate(("metrics", "waivers"), 1)),
+        markdown.Section("model card", block(said, "card"), 3),
+    ]
+    return markdown.fit(sections, whole=card_of(body.model, body.environment))
 
 
 def render_html(verdicts: Sequence[Verdict], charts: Mapping[str, Mapping[str, str]]) -> str:

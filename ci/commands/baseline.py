@@ -1,16 +1,17 @@
-"""What a candidate is compared with: the same stages at the merge base, on the candidate's evaluation rows.
+"""What a candidate is compared with: the same stages at another commit, on the candidate's evaluation rows.
 
-The merge base is run in a worktree that shares DVC's cache, so that nothing that was ever computed is computed
-again; where the data changed, the baseline's model is scored on the new rows by the baseline's own code.
+That commit has a worktree that shares DVC's cache, so that nothing that was ever computed is computed again; where the
+data changed, the baseline's model is scored on the new rows by the baseline's own code.
 """
 
 from __future__ import annotations
 
 import shutil
 import sys
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from ci.adapters import dvc, files, git, shell
 from ci.commands import data
@@ -26,13 +27,16 @@ RECORDS = ("predictions.parquet", "evaluation.json", "training.json")
 
 
 @dataclass
-class MergeBase:
-    """The merge base of a change; its worktree is made when a model first needs it and removed at the end."""
+class Against(ABC):
+    """A commit that candidates are compared with; its worktree is made when first needed and removed at the end."""
 
     root: Path
     mode: Mode
     commit: str | None
     _tree: Path | None = field(default=None, init=False)
+
+    kind: ClassVar[Literal["merge_base", "champion"]]
+    name: ClassVar[str]
 
     @cached_property
     def changed(self) -> tuple[str, ...]:
@@ -46,7 +50,7 @@ class MergeBase:
 
     @cached_property
     def lock_before(self) -> dict[str, Any]:
-        """The stages of dvc.lock at the merge base; parsed once for all models, as is `lock_now`."""
+        """The stages of dvc.lock at that commit; parsed once for all models, as is `lock_now`."""
         return dvc.lock(git.show(self.root, self.commit, "dvc.lock") if self.commit else None)
 
     @cached_property
@@ -67,28 +71,29 @@ class MergeBase:
         A baseline that was compared has its records under artifacts/<model>/<mode>/baseline.
         """
         if self.commit is None:
-            return Baseline(kind="merge_base", status="missing", reason=self._why_none()), None
+            return Baseline(kind=self.kind, status="missing", reason=self._why_none()), None
         try:
             if self._is_unchanged(model):
-                words = "data, code, parameters and model are those of the merge base"
+                words = f"data, code, parameters and model are those of {self.name}"
                 return self._told("unchanged", words, self.root / "artifacts" / model / self.mode)
-            return self._told("compared", "the same stages at the merge base", self._compared(model, self.commit))
+            return self._told("compared", f"the same stages at {self.name}", self._compared(model, self.commit))
         except ConfigurationError as failure:
-            words = f"the merge base {self.commit[:12]} cannot be evaluated: {failure.message}"
-            return Baseline(kind="merge_base", status="missing", commit=self.commit, reason=words), None
+            words = f"{self.name} {self.commit[:12]} cannot be evaluated: {failure.message}"
+            return Baseline(kind=self.kind, status="missing", commit=self.commit, reason=words), None
 
+    @abstractmethod
     def _why_none(self) -> str:
-        if git.is_shallow(self.root):
-            return "this clone is shallow and the merge base is not in it; fetch all of history (`fetch-depth: 0`)"
-        if git.parent(self.root):
-            return "HEAD has no ancestor in common with what it would be merged into"
-        return "this is the first commit: there is nothing to compare with yet"
+        """Why there is no commit."""
+
+    @abstractmethod
+    def _bring_up(self, tree: Path, model: str) -> None:
+        """Put what the model's stages wrote at that commit into its worktree. Raises ConfigurationError."""
 
     def _told(self, status: Literal["compared", "unchanged"], reason: str, where: Path) -> tuple[Baseline, int]:
         evaluation = files.read_record(where / "evaluation.json", Evaluation)
         validation = where / "validation.json" if status == "compared" else where.parent / "validation.json"
         told = Baseline(
-            kind="merge_base",
+            kind=self.kind,
             status=status,
             commit=self.commit,
             reason=reason,
@@ -97,7 +102,7 @@ class MergeBase:
         return told, files.read_record(validation, Validation).rows
 
     def _is_unchanged(self, model: str) -> bool:
-        """Whether every stage of the model has the very same inputs and outputs in the merge base's dvc.lock."""
+        """Whether every stage of the model has the very same inputs and outputs in that commit's dvc.lock."""
         before, now = self.lock_before, self.lock_now
         return all(name in now and before.get(name) == now[name] for name in stages_of(model, self.mode))
 
@@ -128,14 +133,6 @@ class MergeBase:
             self._tree = tree
         return self._tree
 
-    def _bring_up(self, tree: Path, model: str) -> None:
-        """Run what DVC's cache does not have of the model's stages at the merge base."""
-        if not (tree / "ml" / "models" / model).is_dir():
-            raise ConfigurationError(f"{model} is new in this change")
-        data.ensure(tree, (model,))
-        if not dvc.repro(tree, stages_of(model, self.mode)):
-            raise _failed(tree / "artifacts" / model / "problem.json", "its own stages fail")
-
     def _score_on_new_rows(self, tree: Path, model: str) -> None:
         """Where the candidate is judged on other rows, score the baseline's model on those."""
         ours, theirs = self.root / "artifacts" / model, tree / "artifacts" / model
@@ -143,7 +140,8 @@ class MergeBase:
         after = files.read_record(ours / self.mode / "evaluation.json", Evaluation)
         if before.rows_hash == after.rows_hash:
             return
-        shutil.rmtree(tree / "data" / model)
+        data.ensure(self.root, (model,))
+        shutil.rmtree(tree / "data" / model, ignore_errors=True)
         shutil.copytree(self.root / "data" / model, tree / "data" / model)
         (theirs / "validation.json").unlink()  # DVC may have linked it to its cache: never write through
         shutil.copyfile(ours / "validation.json", theirs / "validation.json")
@@ -152,13 +150,36 @@ class MergeBase:
                 [sys.executable, "-m", f"ml.stages.{stage}", model, self.mode], cwd=tree, loud=True, check=False
             )
             if done.code != 0:
-                raise _failed(theirs / "problem.json", "its code cannot read the new rows")
+                raise failed(theirs / "problem.json", "its code cannot read the new rows")
 
 
-def _failed(problem: Path, words: str) -> TrunklineError:
-    """What a stage of the merge base said when it stopped; one that said nothing was killed, and is to be run again."""
+@dataclass
+class MergeBase(Against):
+    """The merge base of a change: what is not in DVC's cache of it is run."""
+
+    kind = "merge_base"
+    name = "the merge base"
+
+    def _why_none(self) -> str:
+        if git.is_shallow(self.root):
+            return "this clone is shallow and the merge base is not in it; fetch all of history (`fetch-depth: 0`)"
+        if git.parent(self.root):
+            return "HEAD has no ancestor in common with what it would be merged into"
+        return "this is the first commit: there is nothing to compare with yet"
+
+    def _bring_up(self, tree: Path, model: str) -> None:
+        """Run what DVC's cache does not have of the model's stages at the merge base."""
+        if not (tree / "ml" / "models" / model).is_dir():
+            raise ConfigurationError(f"{model} is new in this change")
+        data.ensure(tree, (model,))
+        if not dvc.repro(tree, stages_of(model, self.mode)):
+            raise failed(tree / "artifacts" / model / "problem.json", "its own stages fail")
+
+
+def failed(problem: Path, words: str) -> TrunklineError:
+    """What a stage of a baseline said when it stopped; one that said nothing was killed, and is to be run again."""
     if not problem.is_file():
-        return EnvironmentFault(f"a stage of the merge base ended without a word ({words}); run again.")
+        return EnvironmentFault(f"a stage of the baseline ended without a word ({words}); run again.")
     found = files.read_record(problem, Problem)
     kind = EnvironmentFault if found.exit_code == EnvironmentFault.exit_code else ConfigurationError
     return kind(f"{words}: {found.message}")

@@ -20,39 +20,41 @@ from ci.core.scope import scope
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ci.commands.baseline import MergeBase
-    from ci.core.records import Mode, ParamChange
+    from ci.commands.baseline import Against
+    from ci.core.records import GateResult, Mode, ParamChange
 
 
-def judge(root: Path, model: str, merge_base: MergeBase, stale: dict[str, Any]) -> Verdict:
+def judge(root: Path, model: str, against: Against, stale: dict[str, Any]) -> Verdict:
     """The verdict of one model; the one already written where nothing that it rests on has changed.
 
     `stale` is what DVC's status named before the stages ran; a model whose stages stopped has a problem.json.
     """
-    base, mode = merge_base.commit, merge_base.mode
+    base, mode = against.commit, against.mode
     here = root / "artifacts" / model / mode
     failed = (here.parent / "problem.json").is_file()
-    if not failed and (known := _known(here, _key(root, model, merge_base))):
+    built_in = gate.built_in(root, model, mode, stale)
+    if not failed and (known := _known(here, _key(root, model, against, built_in))):
         return known
     (here / gate.KEY).unlink(missing_ok=True)
     if not failed:
-        _require_locked(root, model, merge_base)
+        require_locked(root, model, against)
         _measure_latency(root, model, mode)
-    against, rows_before = (None, None) if failed else merge_base.of(model)
+    baseline, rows_before = (None, None) if failed else against.of(model)
     verdict = gate.gate_model(
         root,
         model,
         mode,
         candidate=None,
-        baseline_dir=here / "baseline" if against is not None and against.status == "compared" else None,
-        baseline=against,
-        commit=merge_base.head,
+        baseline_dir=here / "baseline" if baseline is not None and baseline.status == "compared" else None,
+        baseline=baseline,
+        commit=against.head,
         base_commit=base,
-        change=_change(root, model, merge_base, rows_before),
+        change=_change(root, model, against, rows_before),
         cached=tuple(stage.split("@")[0] for stage in stages_of(model, mode) if stage not in stale),
+        built_in=built_in,
     )
-    if not failed and not (against and against.status == "missing" and base):  # it may be there next time
-        key = _key(root, model, merge_base)
+    if not failed and not (baseline and baseline.status == "missing" and base):  # it may be there next time
+        key = _key(root, model, against, built_in)
         files.write_text(here / gate.KEY, f"{key} {files.md5(here / 'verdict.json')}\n")
     return verdict
 
@@ -67,10 +69,10 @@ def _known(here: Path, key: str) -> Verdict | None:
     return files.read_record(path, Verdict)
 
 
-def _require_locked(root: Path, model: str, merge_base: MergeBase) -> None:
+def require_locked(root: Path, model: str, against: Against) -> None:
     """Raise EnvironmentFault when an output is not what dvc.lock says: DVC takes what its cache holds on trust."""
-    for stage in stages_of(model, merge_base.mode):
-        for path, md5 in dvc.outs(merge_base.lock_now, stage).items():
+    for stage in stages_of(model, against.mode):
+        for path, md5 in dvc.outs(against.lock_now, stage).items():
             if not (root / path).is_file() or files.md5(root / path) != md5:
                 raise EnvironmentFault(
                     f"{path} is not what {stage} made: DVC's cache is damaged; "
@@ -91,22 +93,23 @@ def _measure_latency(root: Path, model: str, mode: Mode) -> None:
     shell.run([sys.executable, "-m", "ml.stages.latency", model, mode], cwd=root, capture=False, loud=True)
 
 
-def _key(root: Path, model: str, merge_base: MergeBase) -> str:
+def _key(root: Path, model: str, against: Against, built_in: Sequence[GateResult]) -> str:
     """A digest of all that a verdict rests on: commits, lock entries, parameters, waivers, our own code, the day."""
     folder = root / "ml" / "models" / model
     parts = [
-        str(merge_base.head),
-        str(merge_base.commit),
+        str(against.head),
+        str(against.commit),
         datetime.now(UTC).date().isoformat(),  # a waiver expires by the day
-        repr([merge_base.lock_now.get(stage) for stage in stages_of(model, merge_base.mode)]),
-        repr(merge_base.changed),
+        repr([against.lock_now.get(stage) for stage in stages_of(model, against.mode)]),
+        repr(against.changed),
+        repr(built_in),
         _code(),
     ]
     paths = [
         root / "params.yaml",
         folder / "params.yaml",
         *sorted((folder / "waivers").glob("*.yaml")),
-        root / "artifacts" / model / merge_base.mode / "latency.json",
+        root / "artifacts" / model / against.mode / "latency.json",
     ]
     digest = hashlib.sha256("\0".join(parts).encode())
     for path in paths:
@@ -122,13 +125,13 @@ def _code() -> str:
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in paths)).hexdigest()
 
 
-def _change(root: Path, model: str, merge_base: MergeBase, rows_before: int | None) -> Change:
+def _change(root: Path, model: str, against: Against, rows_before: int | None) -> Change:
     """What the change did to this model's data, gates, parameters and code."""
-    base = merge_base.commit
-    before = data.pinned_at(root, base, merge_base.changed) if base else {}
+    base = against.commit
+    before = data.pinned_at(root, base, against.changed) if base else {}
     path = f"data/{model}"
     validation = root / "artifacts" / model / "validation.json"
-    gates = gate.changed_gates(root, model, merge_base.mode, base) if base else ()
+    gates = gate.changed_gates(root, model, against.mode, base) if base else ()
     params = _params_diff(root, model, base) if base else ()
     if gates:  # told by name, not by their place in the list
         params = tuple(param for param in params if ".yaml:gates." not in param.key)
@@ -139,7 +142,7 @@ def _change(root: Path, model: str, merge_base: MergeBase, rows_before: int | No
         rows_after=files.read_record(validation, Validation).rows if validation.is_file() else None,
         gates=gates,
         params=params,
-        files=_concerning(merge_base.changed, model, gate.configured(root, ())),
+        files=_concerning(against.changed, model, gate.configured(root, ())),
     )
 
 

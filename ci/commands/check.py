@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ci.adapters import dvc, git, locks
-from ci.core.lineage import stages_of
+from ci.commands import stages
 
 if TYPE_CHECKING:
     import argparse
@@ -63,24 +63,8 @@ def _up_to_date(root: Path, models: Sequence[str], stale: dict[str, Any]) -> dic
         data.ensure(root, models)
         stale = dvc.stale(root)
     for model in models:
-        stages = stages_of(model, MODE)
-        (root / "artifacts" / model / "problem.json").unlink(missing_ok=True)
-        if any(stage in stale for stage in stages) and not dvc.repro(root, stages):
-            _explain(root, model)
+        stages.bring_up(root, model, MODE, stale)
     return stale
-
-
-def _explain(root: Path, model: str) -> None:
-    """A stage that stopped has said why in problem.json; where DVC itself failed, say that."""
-    from ci.adapters import files  # noqa: PLC0415 - as above
-    from ci.core.errors import EnvironmentFault  # noqa: PLC0415 - as above
-    from ci.core.records import Problem  # noqa: PLC0415 - as above
-
-    path = root / "artifacts" / model / "problem.json"
-    if not path.is_file():
-        words = "DVC could not run the stages and says why in the log; if its cache is damaged, remove .dvc/cache"
-        code = EnvironmentFault.exit_code
-        files.write_record(path, Problem(model=model, stage="dvc repro", message=words, exit_code=code))
 
 
 def _annotate(root: Path, verdicts: Sequence[Verdict]) -> None:

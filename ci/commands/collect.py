@@ -11,13 +11,14 @@ from ci.core.gating.verdict import overall
 from ci.core.loglines import quiet
 from ci.core.params import NAME
 from ci.core.plan import MOST
-from ci.core.records import Outcome, Plan, Verdict
+from ci.core.records import Mode, Outcome, Plan, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
 LARGEST = 4_000_000  # bytes of one record
+WORKFLOWS: dict[Mode, str] = {"smoke": "check", "full": "train"}
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -53,44 +54,50 @@ def plan(path: Path) -> Plan:
     return found
 
 
-def of_leg(folder: Path, model: str, commit: str | None) -> Verdict:
-    """The verdict that the check job of `model` left in its artifact, `check-<model>` under `folder`.
+def of_leg(folder: Path, model: str, commit: str | None, mode: Mode = "smoke") -> Verdict:
+    """The verdict that a job left of `model` in its artifact under `folder`: `check-<model>`, of full `train-<model>`.
 
     Raises ConfigurationError as `verdicts` does, and for one that is missing, that the job kept of another model, mode
     or commit, or that says other than its own gates.
     """
-    artifact = folder / f"check-{model}"
-    path = artifact / model / "smoke" / "verdict.json"
+    artifact = folder / f"{WORKFLOWS[mode]}-{model}"
+    path = artifact / model / mode / "verdict.json"
     if other := next((found for found in sorted(artifact.rglob("verdict.json")) if found != path), None):
-        raise refusal(other, f"is not for the check of '{model}' to write; look at how it got there.")
+        raise refusal(other, f"is not for the {WORKFLOWS[mode]} job of '{model}' to write; look at how it got there.")
     if any(part.is_symlink() for part in (artifact, path.parent.parent, path.parent)):
         raise refusal(path, "lies behind a link; make it anew.")
     if not path.exists():
-        raise refusal(path, "is missing: the check stopped before it could judge; its log says why.")
+        raise refusal(path, "is missing: the job stopped before it could judge; its log says why.")
     verdict = _read(path, Verdict)
     for what, found, wanted in (
         ("model", verdict.model, model),
-        ("mode", verdict.mode, "smoke"),
+        ("mode", verdict.mode, mode),
         ("commit", verdict.commit, commit),
     ):
         if found != wanted:
-            raise refusal(path, f"is of {what} {str(found)[:64]!r}, but {wanted!r} is checked; run the check again.")
+            raise refusal(path, f"is of {what} {str(found)[:64]!r}, but {wanted!r} is asked for; run the job again.")
     outcome, blocks = overall(verdict.gates)
     if verdict.problem is not None:  # a stage that stopped is never a pass
         outcome = Outcome.FAIL
     if (verdict.verdict, verdict.blocks) != (outcome, blocks):
         said = f"says '{verdict.verdict}'{' and blocks' if verdict.blocks else ''}, but its gates say"
-        raise refusal(path, f"{said} '{outcome}'{' and block' if blocks else ''}; run the check again.")
+        raise refusal(path, f"{said} '{outcome}'{' and block' if blocks else ''}; run the job again.")
     return verdict
 
 
-def _read(path: Path, kind: type[R]) -> R:
+def content(path: Path) -> bytes:
+    """What is in a file that nobody vouches for. Raises ConfigurationError for a link and for more than LARGEST."""
     if path.is_symlink() or not path.is_file():
         raise refusal(path, "is not a plain file; make it anew.")
     if (size := path.stat().st_size) > LARGEST:
         raise refusal(path, f"has {size:,} bytes, and a record at most {LARGEST:,}; make it anew.")
+    return path.read_bytes()
+
+
+def _read(path: Path, kind: type[R]) -> R:
+    text = content(path)
     try:
-        return kind.model_validate_json(path.read_bytes(), strict=True)
+        return kind.model_validate_json(text, strict=True)
     except ValidationError as wrong:
         first = wrong.errors(include_input=False, include_url=False)[0]
         where = ".".join(str(step)[:64] for step in first["loc"][:6]) or "the file"

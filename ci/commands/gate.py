@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from ci.adapters import files, git, locks
+from ci.adapters import dvc, files, git, locks
 from ci.commands.table import print_verdicts
+from ci.core import training
 from ci.core.errors import ConfigurationError, did_you_mean
 from ci.core.gating.verdict import conclude, exit_code
 from ci.core.params import Root, parse_root, require_files
@@ -19,10 +20,10 @@ KEY = "verdict.key"  # beside a verdict that `check` wrote: the digest of all th
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ci.core.gating.gateparams import Gate
-    from ci.core.records import Task
+    from ci.core.records import GateResult, Task
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -55,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
             base_commit=None,
             change=Change(),
             cached=(),
+            built_in=built_in(root, model, mode),
         )
     print_verdicts([verdict])
     return exit_code([verdict])
@@ -62,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
 def configured(root: Path, names: Sequence[str]) -> tuple[str, ...]:
     """The models of params.yaml, or those of them that are named. Raises ConfigurationError."""
-    known = _root_params(root).models
+    known = root_params(root).models
     for name in names:
         if name not in known:
             raise ConfigurationError(f"there is no model '{name}' in params.yaml; {did_you_mean(name, known)}")
@@ -81,8 +83,11 @@ def gate_model(
     base_commit: str | None,
     change: Change,
     cached: tuple[str, ...],
+    built_in: tuple[GateResult, ...] = (),
 ) -> Verdict:
     """Judge a model from its records and write artifacts/<model>/<mode>/verdict.json.
+
+    `built_in` are results that do not come from its records.
 
     Where a stage stopped (problem.json), what it and earlier stages wrote is judged, and the verdict fails.
     Raises ConfigurationError for wrong parameters and waivers, and for records that are missing without a problem.
@@ -92,7 +97,7 @@ def gate_model(
     from ci.core.gating import gates, waivers  # noqa: PLC0415
     from ci.core.statistics import curves  # noqa: PLC0415
 
-    params = _root_params(root)
+    params = root_params(root)
     task, declared = _gates(root, model, params)
     aside = _waivers(root, model, declared)
     here = root / "artifacts" / model
@@ -100,7 +105,8 @@ def gate_model(
     words, days = gates.columns(declared, mode)
     seen = evidence.gather(here, candidate or here / mode, mode, task, words=words, days=days)
     seen = evidence.beside(seen, baseline, baseline_dir)
-    results, metrics = gates.judge(declared, seen, params)
+    judged, metrics = gates.judge(declared, seen, params)
+    results = (*built_in, *judged)
     waivers.require_slices(aside, results)
     verdict = conclude(
         model,
@@ -120,7 +126,19 @@ def gate_model(
     return verdict
 
 
-def _root_params(root: Path) -> Root:
+def built_in(root: Path, model: str, mode: Mode, stale: Mapping[str, Any] | None = None) -> tuple[GateResult, ...]:
+    """The gate that the model's full training is in dvc.lock, where params.yaml asks for that before a merge.
+
+    `stale` is DVC's status, where it was asked for before.
+    """
+    if mode != "smoke" or not root_params(root).training.before_merge:
+        return ()
+    now = dvc.stale(root) if stale is None else stale
+    return (training.gate(model, training.behind(model, dvc.lock_of(root), now, dvc.pinned(root))),)
+
+
+def root_params(root: Path) -> Root:
+    """The root params.yaml, with a folder for every model. Raises ConfigurationError."""
     params = parse_root(*files.read_yaml(root / "params.yaml"))
     folders = (path for path in (root / "ml" / "models").glob("*") if path.is_dir())
     require_files(params.models, {path.name: {file.name for file in path.iterdir()} for path in folders})
@@ -148,7 +166,7 @@ def changed_gates(root: Path, model: str, mode: Mode, base: str) -> tuple[str, .
         )
     except ConfigurationError:  # an older form of the file: what it asked for is not known
         return ()
-    return gates_diff(before[1], _gates(root, model, _root_params(root))[1], mode)
+    return gates_diff(before[1], _gates(root, model, root_params(root))[1], mode)
 
 
 def _waivers(root: Path, model: str, declared: Sequence[Gate]) -> tuple[Waiver, ...]:
@@ -170,7 +188,7 @@ def _at_hand(root: Path, model: str, mode: Mode, directory: Path) -> Baseline:
 
     It stands for whichever baseline the gates name.
     """
-    _, declared = _gates(root, model, _root_params(root))
+    _, declared = _gates(root, model, root_params(root))
     kinds = {gate.baseline for gate in declared if gate.baseline and mode in gate.modes}
     kind: Literal["merge_base", "champion"] = "champion" if kinds == {"champion"} else "merge_base"
     shown = _shown(directory, root)

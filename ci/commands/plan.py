@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from ci.adapters import dvc, files, git
 from ci.commands import data, gate
+from ci.core import training
+from ci.core.errors import ConfigurationError
 from ci.core.loglines import quiet
 from ci.core.plan import Evidence, decide
 from ci.core.reporting.markdown import escape
@@ -25,6 +27,12 @@ OUT = Path("artifacts/plan.json")
 
 def register(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
+    parser.add_argument(
+        "--mode", choices=("smoke", "full"), default="smoke", help="full: those whose full training dvc.lock lacks"
+    )
+    parser.add_argument(
+        "models", nargs="*", metavar="MODEL", help="in full mode: which ones; what changed when none is named"
+    )
     parser.add_argument("--base", metavar="REF", help="compare with the merge base of HEAD and REF")
     parser.add_argument("--json", action="store_true", help="print the plan as JSON")
     parser.set_defaults(run=run)
@@ -35,8 +43,7 @@ def run(args: argparse.Namespace) -> int:
     root = Path.cwd()
     git.require_repository(root)
     git.require_untracked(root)
-    models = gate.configured(root, ())
-    plan = decide(models, _evidence(root, models, args.base))
+    plan = _full(root, args.models, args.base) if args.mode == "full" else _smoke(root, args.models, args.base)
     files.write_record(root / OUT, plan)
     _hand_over(plan)
     print(plan.model_dump_json(indent=2) if args.json else in_words(plan))
@@ -47,6 +54,21 @@ def in_words(plan: Plan, shown: Callable[[str], str] = quiet) -> str:
     """The plan as a Markdown list, a reason a line, each put through `shown`."""
     lines = [f"- {model}: {shown(reason)}" for model, reasons in plan.reasons.items() for reason in reasons]
     return "\n".join([f"plan: {shown(plan.words)}", *lines])
+
+
+def _smoke(root: Path, named: Sequence[str], ref: str | None) -> Plan:
+    if named:
+        raise ConfigurationError(f"'{named[0]}' is named, but what is checked is what changed; leave it out.")
+    models = gate.configured(root, ())
+    return decide(models, _evidence(root, models, ref))
+
+
+def _full(root: Path, named: Sequence[str], ref: str | None) -> Plan:
+    """The models that are named, or that changed, and whose full training dvc.lock lacks."""
+    base = git.merge_base(root, ref)
+    models = gate.configured(root, named) if named else _smoke(root, (), ref).models
+    stale, lock, pins = dvc.stale(root), dvc.lock_of(root), dvc.pinned(root)
+    return training.to_train({model: training.behind(model, lock, stale, pins) for model in models}, base)
 
 
 def _evidence(root: Path, models: Sequence[str], ref: str | None) -> Evidence:

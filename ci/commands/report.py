@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ci.core.records import Verdict
 
-WORKFLOW = "check"
+WORKFLOW, FULL_WORKFLOW = "check", "train"
 SUMMARY_LIMIT = 1024 * 1024  # bytes that GitHub takes from one step
 
 
@@ -80,17 +80,31 @@ def write_reports(root: Path, verdicts: Sequence[Verdict]) -> list[Path]:
     pictures: dict[str, dict[str, str]] = {}
     written: list[Path] = []
     for verdict in verdicts:
-        folder = artifacts / verdict.model
-        drawn = charts.write_charts(folder / "plots", verdict)
+        report, *drawn = _write(artifacts / verdict.model, verdict, WORKFLOW)
         pictures[verdict.model] = {charts.NAMES[path.stem]: _data_uri(path) for path in drawn}
-        text = templates.render_markdown([verdict], marker=marker(WORKFLOW, verdict.model))
-        files.write_text(folder / "report.md", text)
-        written += [folder / "report.md", *drawn]
+        written += [report, *drawn]
     together = templates.render_markdown(verdicts)
     files.write_text(artifacts / "report.md", together)
     files.write_text(artifacts / "report.html", templates.render_html(verdicts, pictures))
     _add_to_step_summary(together)
     return [*written, artifacts / "report.md", artifacts / "report.html"]
+
+
+def write_full(root: Path, verdict: Verdict) -> Path:
+    """Write report.md and plots of a full training beside its records, add it to the summary of a GitHub step."""
+    report, *_ = _write(root / "artifacts" / verdict.model / verdict.mode, verdict, FULL_WORKFLOW)
+    _add_to_step_summary(report.read_text())
+    return report
+
+
+def _write(folder: Path, verdict: Verdict, workflow: str) -> list[Path]:
+    """Write report.md, as the comment of `workflow` has it, and the plots of one model; report.md comes first."""
+    from ci.adapters import charts, templates  # noqa: PLC0415 - as above
+
+    drawn = charts.write_charts(folder / "plots", verdict)
+    text = templates.render_markdown([verdict], marker=marker(workflow, verdict.model))
+    files.write_text(folder / "report.md", text)
+    return [folder / "report.md", *drawn]
 
 
 def _data_uri(path: Path) -> str:

@@ -87,7 +87,7 @@ def _by_dvc(model: str, evidence: Evidence) -> Iterator[str]:
     for stage in stages:
         if stage in stale and stage not in after:
             yield quiet(f"dvc.lock has no entry for {stage} yet")
-        elif changed := ", ".join(_changes(stale.get(stage, ()))):
+        elif changed := ", ".join(changes(stale.get(stage, ()))):
             yield quiet(f"dvc.lock is behind {stage}: {changed}")
 
 
@@ -96,8 +96,8 @@ def _stages(model: str, names: Mapping[str, Any]) -> list[str]:
     return [name for name in names if name.partition("@")[2] in (model, f"{model}-smoke")]
 
 
-def _changes(said: Sequence[Any]) -> Iterator[str]:
-    """The causes in DVC's reasons for one stage.
+def changes(said: Sequence[Any]) -> Iterator[str]:
+    """The causes in DVC's reasons for one stage, from its status.
 
     What a fresh clone lacks ('deleted') is no change, nor are outputs, or inputs that another stage makes:
     those follow from their causes.

@@ -10,14 +10,17 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.project import BIN, ROOT, Project
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 STUBS = Path(__file__).parent / "stubs"
-LABEL = "ubuntu-24.04"
+LABELS = ("ubuntu-24.04", "self-hosted", "gpu")  # all here, since act leaves out a job whose runner it does not know
 USES = re.compile(r"uses: (actions/([\w-]+)(?:/[\w-]+)?@[0-9a-f]{40})")
 
 
@@ -38,15 +41,19 @@ class Act:
     here: Path
     program: str
 
-    def run(self, event: str, workflow: str, payload: dict[str, Any], **env: str) -> Result:
-        """Run one workflow on an event; `env` is what a runner would set."""
+    def run(
+        self, event: str, workflow: str, payload: dict[str, Any], *, settings: Sequence[str] = (), **env: str
+    ) -> Result:
+        """Run one workflow on an event; `env` is what a runner would set, `settings` are variables and secrets."""
         self.here.mkdir(parents=True, exist_ok=True)
         (self.here / "event.json").write_text(json.dumps(payload))
         env = {"STUB_ARTIFACTS": str(self.here / "artifacts"), "STUB_CACHES": str(self.here / "caches"), **env}
+        env |= {"STUB_REPOSITORY": str(self.project.root)}
         env |= {"VENV": str(self.environment())}
         args = [self.program, event, "--json", "--action-cache-path", str(self.here / "act"), "--no-cache-server"]
         args += ["--workflows", f".github/workflows/{workflow}", "--eventpath", str(self.here / "event.json")]
-        args += ["--platform", f"{LABEL}=-self-hosted", "--secret", "GITHUB_TOKEN=secret-token"]
+        args += [word for label in LABELS for word in ("--platform", f"{label}=-self-hosted")]
+        args += ["--secret", "GITHUB_TOKEN=secret-token", *settings]
         args += [word for name, value in env.items() for word in ("--env", f"{name}={value}")]
         args += [word for pinned, stub in self._stand_ins() for word in ("--local-repository", f"{pinned}={stub}")]
         clean = {
@@ -76,14 +83,14 @@ class Act:
         return venv
 
     def _stand_ins(self) -> set[tuple[str, Path]]:
-        """Each action that the repository uses, as pinned, with its stand-in; checkout is act's own."""
+        """Each action that the repository uses, as pinned, with its stand-in."""
         texts = [path.read_text() for path in (ROOT / ".github").rglob("*.yml")]
         found = {
             (match[1].replace("/restore@", "@").replace("/save@", "@"), match[2])
             for text in texts
             for match in USES.finditer(text)
         }
-        return {(pinned, STUBS / name) for pinned, name in found if name != "checkout"}
+        return {(pinned, STUBS / name) for pinned, name in found}
 
 
 def find() -> str:

@@ -136,18 +136,27 @@ def test_a_build_with_cuda_is_refused_on_a_hosted_runner(passing: Change, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("given", "kept", "used"), [("given:", "kept:", "given:"), ("", "kept:", "kept:"), ("", None, "")]
+    ("hosted", "given", "kept", "used"),
+    [
+        (True, "given:", "kept:", "given:"),
+        (True, "", "kept:", "kept:"),
+        (False, "given:", "kept:", "given:"),
+        (False, "", "kept:", ""),
+    ],
 )
-def test_the_index_is_the_input_or_the_one_kept_in_the_repository(
-    tmp_path: Path, given: str, kept: str | None, used: str
+def test_the_index_is_the_input_or_on_a_hosted_runner_the_one_kept_in_the_repository(
+    tmp_path: Path, hosted: bool, given: str, kept: str, used: str
 ) -> None:
     make = tmp_path / "bin" / "make"
     make.parent.mkdir()
     make.write_text(f'#!/bin/sh\ncase "$*" in *--question*) exit 1;; esac\necho "$TORCH_INDEX" > {tmp_path}/index\n')
     make.chmod(0o755)
-    if kept is not None:
-        (tmp_path / ".github").mkdir()
-        (tmp_path / ".github" / "torch-index").write_text(f"{kept}\n")
-    done = setup(tmp_path, tmp_path, PATH=f"{make.parent}:{os.environ['PATH']}", HOSTED="false", INDEX=given)
+    (tmp_path / ".github").mkdir()
+    (tmp_path / ".github" / "torch-index").write_text(f"{kept}\n")
+    python = tmp_path / "venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to("/bin/true")  # no torch here that could bring CUDA
+    env = {"PATH": f"{make.parent}:{os.environ['PATH']}", "VENV": str(tmp_path / "venv")}
+    done = setup(tmp_path, tmp_path, HOSTED=str(hosted).lower(), INDEX=given, **env)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "index").read_text() == f"{used}\n"

@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 
 from ci.adapters.files import md5, read_record
+from ci.commands import data
 from ci.core.records import Outcome, Verdict
 from tests.project import BIN, Project, fresh
 
@@ -246,6 +247,13 @@ def test_a_simulator_that_was_killed_is_run_again(project: Project) -> None:
     (project.root / "data/churn/.customers.parquet.x1").write_bytes(b"half")
     project.trunkline("data")
     assert [path.name for path in (project.root / "data/churn").iterdir()] == ["customers.parquet"]
+
+
+def test_a_model_needs_no_data_but_its_own(project: Project) -> None:
+    subprocess.run(["rm", "-rf", *(str(project.root / made) for made in ("data", ".dvc/cache"))], check=True)
+    data.ensure(project.root, ("churn",))
+    assert [path.name for path in (project.root / "data").iterdir()] == ["churn"]
+    assert project.git("status", "--porcelain") == ""
 
 
 # --- bad input: one clear sentence and an exit code ---------------------------------------------

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.e2e.act import LABEL, STUBS
+from tests.e2e.act import LABELS, STUBS
 
 GITHUB = Path(__file__).parents[2] / ".github"
 WORKFLOWS = sorted((GITHUB / "workflows").glob("*.y*ml"))
@@ -17,12 +19,55 @@ ACTIONS = sorted((GITHUB / "actions").glob("*/action.y*ml"))
 
 # Tag and commit of every action that may be used; a new one is added here after its release was looked at.
 KNOWN = {
+    "actions/attest-build-provenance": ("v4.1.0", "a2bbfa25375fe432b6a289bc6b6cd05ecd0c4c32"),
     "actions/cache": ("v5.0.5", "27d5ce7f107fe9357f9df03efb73ab90386fccae"),
     "actions/checkout": ("v7.0.1", "3d3c42e5aac5ba805825da76410c181273ba90b1"),
+    "actions/create-github-app-token": ("v3.1.1", "1b10c78c7865c340bc4f6099eb2f838309f1e8c3"),
     "actions/download-artifact": ("v8.0.1", "3e5f45b2cfb9172054b4087a40e8e0b5a5461e7c"),
     "actions/setup-python": ("v7.0.0", "5fda3b95a4ea91299a34e894583c3862153e4b97"),
     "actions/upload-artifact": ("v7.0.0", "bbbca2ddaa5d8feaa63e36b76fdaad77386f024f"),
 }
+HOSTED = "ubuntu-24.04"
+GPU = ["self-hosted", "${{ vars.GPU_LABEL || 'gpu' }}"]
+REMOTES = {  # the registry of models and DVC's remote
+    "DVC_ACCESS_KEY_ID",
+    "DVC_SECRET_ACCESS_KEY",
+    "MLFLOW_TRACKING_PASSWORD",
+    "MLFLOW_TRACKING_USERNAME",
+}
+
+
+@dataclass(frozen=True)
+class Grant:
+    """All that one job may do and is told; a job without an environment is told no secret."""
+
+    writes: frozenset[str] = frozenset()
+    secrets: frozenset[str] = frozenset()
+    environment: str | None = None
+    runs_on: Any = HOSTED
+
+
+GRANTS = {
+    ("check.yml", "plan"): Grant(),
+    ("check.yml", "check"): Grant(),
+    ("check.yml", "verdict"): Grant(),
+    ("report.yml", "comment"): Grant(writes=frozenset({"pull-requests"})),
+    ("train.yml", "plan"): Grant(),
+    ("train.yml", "train"): Grant(secrets=frozenset(REMOTES), environment="training", runs_on=GPU),
+    ("train.yml", "publish"): Grant(
+        writes=frozenset({"contents", "pull-requests"}),
+        secrets=frozenset({"APP_PRIVATE_KEY"}),
+        environment="publishing",
+    ),
+    ("release.yml", "plan"): Grant(),
+    ("release.yml", "release"): Grant(
+        writes=frozenset({"actions", "attestations", "contents", "id-token", "pull-requests"}),
+        secrets=frozenset({"APP_PRIVATE_KEY", "REGISTRY_PASSWORD", "REGISTRY_USER", *REMOTES}),
+        environment="release",
+    ),
+}
+"""Every job of every workflow; a new one is added here after what it asks for was looked at."""
+
 USES = re.compile(r"^\s*(?:- )?uses:\s*(?P<action>[^@\s]+)(?:@(?P<ref>\S+))?(?:\s+# (?P<tag>\S+))?\s*$")
 
 each_file = pytest.mark.parametrize("path", WORKFLOWS + ACTIONS, ids=lambda path: str(path.relative_to(GITHUB)))
@@ -55,7 +100,7 @@ def _pinned(match: re.Match[str] | None) -> bool:
 
 
 def test_there_are_workflows_to_look_at() -> None:
-    assert {path.name for path in WORKFLOWS} >= {"check.yml", "report.yml"}
+    assert {path.name for path in WORKFLOWS} >= {"check.yml", "release.yml", "report.yml", "train.yml"}
     assert [path.parent.name for path in ACTIONS] == ["setup"]
 
 
@@ -92,15 +137,37 @@ def test_everything_is_denied_and_granted_job_by_job(path: Path) -> None:
         assert "timeout-minutes" in job, f"{name} may run for six hours"
 
 
-def test_only_the_report_may_write_and_only_comments() -> None:
-    writes = [
-        (path.name, name, scope)
+def test_a_job_may_do_and_is_told_what_the_table_says_and_nothing_else() -> None:
+    found = {
+        (path.name, name): Grant(
+            writes=frozenset(scope for scope, access in job["permissions"].items() if access == "write"),
+            secrets=frozenset(re.findall(r"secrets\W+(\w+)", json.dumps(job))),
+            environment=job.get("environment"),
+            runs_on=job["runs-on"],
+        )
         for path in WORKFLOWS
         for name, job in load(path)["jobs"].items()
-        for scope, access in job["permissions"].items()
-        if access == "write"
-    ]
-    assert writes == [("report.yml", "comment", "pull-requests")]
+    }
+    assert found == GRANTS
+
+
+def test_no_secret_is_told_outside_of_a_protected_environment() -> None:
+    assert all(grant.environment for grant in GRANTS.values() if grant.secrets)
+    for path in WORKFLOWS + ACTIONS:
+        in_steps = json.dumps([{**step, "run": ""} for step in steps(path)])
+        told = re.compile(r"secrets\s*[.\[:]")
+        assert len(told.findall(path.read_text())) == len(told.findall(in_steps)), f"{path} tells more than one step"
+
+
+def test_whoever_may_write_takes_code_from_the_default_branch_alone() -> None:
+    for (workflow, name), grant in GRANTS.items():
+        job = load(GITHUB / "workflows" / workflow)["jobs"][name]
+        for step in job["steps"] if grant.writes else ():
+            if step.get("uses", "").startswith("actions/checkout@"):
+                assert step["with"].get("ref") in {None, "${{ github.event.repository.default_branch }}"}
+                assert "repository" not in step["with"]
+            if step.get("uses", "").startswith("actions/download-artifact@"):
+                assert step["with"]["path"].startswith("${{ runner.temp }}/")
 
 
 @each_file
@@ -122,19 +189,42 @@ def test_no_checkout_leaves_a_token_behind(path: Path) -> None:
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
 
 
-def test_the_run_that_may_write_takes_no_code_of_the_pull_request() -> None:
-    report = load(GITHUB / "workflows" / "report.yml")
-    assert set(report[True]) == {"workflow_run"}
-    for step in steps(GITHUB / "workflows" / "report.yml"):
-        if step.get("uses", "").startswith("actions/checkout@"):
-            assert not step["with"].keys() & {"ref", "repository"}
-        if step.get("uses", "").startswith("actions/download-artifact@"):
-            assert step["with"]["path"].startswith("${{ runner.temp }}/")
+def test_who_runs_on_what_others_left_starts_from_the_default_branch() -> None:
+    assert set(load(GITHUB / "workflows" / "report.yml")[True]) == {"workflow_run"}
 
 
-def test_no_secret_but_the_token_is_named() -> None:
-    for path in WORKFLOWS + ACTIONS:
-        assert "secrets." not in path.read_text()
+def test_a_fork_never_reaches_the_gpu() -> None:
+    train = load(GITHUB / "workflows" / "train.yml")
+    assert set(train[True]) == {"pull_request", "workflow_dispatch"}
+    words = " ".join(train["jobs"]["plan"]["if"].split())
+    assert words == (
+        "github.event_name == 'workflow_dispatch' || (github.event.pull_request.head.repo.full_name == "
+        "github.repository && (github.event.action == 'labeled' && github.event.label.name == 'train' || "
+        "github.event.action == 'synchronize' && contains(github.event.pull_request.labels.*.name, 'train')))"
+    )
+    for name in ("train", "publish"):
+        assert "needs.plan.outputs.any == 'true'" in train["jobs"][name]["if"], f"{name} runs where nothing was planned"
+        assert "always()" not in train["jobs"][name]["if"]
+
+
+def test_training_is_superseded_by_a_push_and_is_one_at_a_time_for_a_model() -> None:
+    train = load(GITHUB / "workflows" / "train.yml")
+    assert train["concurrency"] == {
+        "group": "train-${{ (github.event.label.name || 'train') == 'train' "
+        "&& format('{0}-{1}', github.ref, inputs.model) || github.run_id }}",
+        "cancel-in-progress": True,
+    }
+    assert train["jobs"]["train"]["concurrency"] == {"group": "train-${{ matrix.model }}", "cancel-in-progress": False}
+
+
+def test_what_is_trained_is_the_branch_as_it_was_pushed() -> None:
+    jobs = load(GITHUB / "workflows" / "train.yml")["jobs"]
+    head = "${{ github.event.pull_request.head.sha || github.sha }}"
+    for name in ("plan", "train"):
+        (code,) = [step for step in jobs[name]["steps"] if step.get("uses", "").startswith("actions/checkout@")]
+        assert code["with"]["ref"] == head
+    (publish,) = [step for step in jobs["publish"]["steps"] if step.get("run", "").startswith("trunkline publish ")]
+    assert publish["env"]["SHA"] == head
 
 
 def test_the_required_check_always_runs() -> None:
@@ -204,7 +294,8 @@ def test_what_could_bend_a_verdict_has_an_owner(path: str) -> None:
 
 
 def test_every_job_runs_where_the_tests_run_it() -> None:
-    assert {job["runs-on"] for path in WORKFLOWS for job in load(path)["jobs"].values()} == {LABEL}
+    labels = {label for grant in GRANTS.values() for label in ([grant.runs_on] if grant.runs_on == HOSTED else GPU)}
+    assert {"gpu" if "gpu" in label else label for label in labels} == set(LABELS)
 
 
 def test_every_action_has_a_stand_in() -> None:
@@ -214,5 +305,37 @@ def test_every_action_has_a_stand_in() -> None:
         for step in steps(path)
         if "uses" in step
     }
-    for action in used - {"checkout", "./.github/actions/setup"}:
+    for action in used - {"./.github/actions/setup"}:
         assert (STUBS / action / "action.yml").is_file()
+
+
+def test_a_release_is_one_at_a_time_for_a_model_and_never_cut_off() -> None:
+    workflow = load(GITHUB / "workflows" / "release.yml")
+    assert workflow[True] == {"push": {"branches": ["main"]}, "workflow_dispatch": None}
+    job = workflow["jobs"]["release"]
+    assert job["concurrency"] == {"group": "release-${{ matrix.model }}", "cancel-in-progress": False}
+    assert job["strategy"]["fail-fast"] is False
+    assert workflow["concurrency"] == {"group": "release-run-${{ github.run_id }}", "cancel-in-progress": False}
+
+
+def test_provenance_is_attested_of_the_digest_that_the_release_handed_over() -> None:
+    job = load(GITHUB / "workflows" / "release.yml")["jobs"]["release"]
+    *_, release, attest = job["steps"]
+    assert (release["id"], release["run"]) == ("release", 'trunkline release "$MODEL"')
+    assert attest["uses"].startswith("actions/attest-build-provenance@")
+    assert attest["if"] == "steps.release.outputs.digest != ''"
+    assert attest["with"] == {
+        "subject-name": "${{ steps.release.outputs.repository }}",
+        "subject-digest": "${{ steps.release.outputs.digest }}",
+    }
+
+
+def test_the_token_of_an_app_goes_before_the_workflows_own() -> None:
+    job = load(GITHUB / "workflows" / "release.yml")["jobs"]["release"]
+    (app,) = [step for step in job["steps"] if step.get("id") == "app"]
+    assert app["if"] == "vars.APP_ID != ''"
+    granted = {name.removeprefix("permission-") for name in app["with"] if name.startswith("permission-")}
+    assert granted <= {scope for scope, access in job["permissions"].items() if access == "write"}
+    (release,) = [step for step in job["steps"] if step.get("id") == "release"]
+    assert release["env"]["TRUNKLINE_TOKEN"] == "${{ steps.app.outputs.token }}"
+    assert release["env"]["GITHUB_TOKEN"] == "${{ github.token }}"

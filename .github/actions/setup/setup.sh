@@ -4,7 +4,7 @@ set -euo pipefail
 
 export VENV="${VENV:-$PWD/.venv}"
 TORCH_INDEX="${INDEX:-}"
-if [[ -z "$TORCH_INDEX" && -f .github/torch-index ]]; then
+if [[ -z "$TORCH_INDEX" && "${HOSTED:-false}" == true && -f .github/torch-index ]]; then
   TORCH_INDEX="$(tr -d '[:space:]' < .github/torch-index)"
 fi
 export TORCH_INDEX
