@@ -1,0 +1,97 @@
+"""What the default branch has: its releases, who agreed to them, and where a merged version is due next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ci.adapters import bot, dvc, git, history, trees
+from ci.commands.lineage import LOCK, of_head
+from ci.core import releasing
+from ci.core.errors import ConfigurationError
+from ci.core.release import parse, path_of
+from ci.core.releasing import Superseded
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from ci.adapters.forge import Forge
+    from ci.core.history import ManifestChange
+    from ci.core.lineage import Lineage
+    from ci.core.release import Release
+    from ci.core.releasing import Due
+
+
+@dataclass(frozen=True)
+class Base:
+    """The default branch at its newest commit, which is in the object store of `root` and need not be checked out."""
+
+    root: Path
+    name: str
+    commit: str
+
+    def read(self, path: str) -> str | None:
+        """The text of a file there."""
+        return git.show(self.root, self.commit, path)
+
+    def release(self, model: str, environment: str) -> Release | None:
+        """What an environment runs of a model. Raises ConfigurationError where its file was edited by hand."""
+        path = path_of(model, environment)
+        text = self.read(path)
+        return None if text is None else parse(text, path)
+
+    def changes(self, model: str) -> list[ManifestChange]:
+        """Every change of the model's release.yaml files, oldest first, with the notes at hand."""
+        return history.manifests(self.root, f"k8s/models/{model}/*/release.yaml", upto=self.commit)
+
+    def require_current(self, model: str) -> None:
+        """Raise Superseded unless the commit that is checked out has the very version that is there."""
+        releasing.require_current(dvc.lock(self.read(LOCK)), dvc.lock_of(self.root), model, self.name)
+
+    def taken_back(self, lineage: Lineage, environments: Sequence[str]) -> dict[str, str]:
+        """Which environments took the version back since it was merged, with the commit."""
+        changes = self.changes(lineage.model)
+        since = history.containing(self.root, lineage.commit, upto=self.commit) if changes else set()
+        found = {
+            environment: releasing.taken_back(
+                [change for change in changes if change.environment == environment], since, lineage.lock_hash
+            )
+            for environment in environments
+        }
+        return {environment: commit for environment, commit in found.items() if commit}
+
+    def due(self, lineage: Lineage, environments: Sequence[str]) -> Due:
+        """Where the version comes next."""
+        back = self.taken_back(lineage, environments)
+        return releasing.due(releasing.places(self.read, lineage.model, environments, back), lineage.lock_hash)
+
+    def to_do(self, model: str, environments: Sequence[str], behind: Sequence[str]) -> str:
+        """What a release of the model would have to do, or nothing; `behind` is why it lacks its full training."""
+        if any(change.note is None for change in self.changes(model)):
+            return "git does not say yet who agreed to its last release"
+        try:
+            self.require_current(model)
+        except Superseded:
+            return ""
+        lineage = of_head(self.root, model)
+        if behind or lineage is None:
+            return next(iter(behind), "dvc.lock does not hold its full training")
+        found = self.due(lineage, environments)
+        return found.words if found.environment else ""
+
+
+def newest(root: Path, forge: Forge) -> Base:
+    """The default branch as the forge has it. Raises ConfigurationError where HEAD is not merged into it."""
+    forge.sync()
+    bot.take_notes(root, forge)
+    name = forge.base()
+    ref = f"refs/heads/{name}"
+    commit = forge.remote.fetch(ref).get(ref)
+    head = git.head(root)
+    if commit is None or head is None or not trees.is_ancestor(root, head, commit):
+        raise ConfigurationError(
+            f"the commit that is checked out is not on {name} of {forge.name}, and only what is merged is released; "
+            f"merge it, or check {name} out, and run this again."
+        )
+    return Base(root, name, commit)

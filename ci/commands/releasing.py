@@ -1,0 +1,216 @@
+"""One model on its way: exactly the merged bytes are verified, packed, registered, and proposed to an environment."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ci.adapters import bot, cards, dvc, files, locks, registry, templates
+from ci.adapters.mlflow import Models
+from ci.commands import full, image, merged, registering, report
+from ci.commands.lineage import of_head
+from ci.core import releasing
+from ci.core.bot import Proposal
+from ci.core.cards import words
+from ci.core.errors import EnvironmentFault
+from ci.core.forge import Approval
+from ci.core.image.labels import of_lineage
+from ci.core.manifests.overlays import overlay
+from ci.core.records import Evaluation, Validation
+from ci.core.release import Version
+from ci.core.releasing import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ci.adapters.forge import Forge
+    from ci.commands.merged import Base
+    from ci.core.bot import Read
+    from ci.core.history import ManifestChange
+    from ci.core.lineage import Lineage
+    from ci.core.params import Releasing
+    from ci.core.records import Verdict
+    from ci.core.releasing import Due
+
+
+@dataclass
+class Line:
+    """One model between the default branch and the environments."""
+
+    root: Path
+    forge: Forge
+    model: str
+    rules: Releasing
+
+    def go(self) -> None:
+        """Propose what was merged where it is due, and on to the next environment while one takes it at once.
+
+        Raises Superseded, Refused and Undecided.
+        """
+        base = self._settled()
+        self._require_trained(base, dry_run=False)
+        due, before = self._due(base), None
+        while due.environment and due.environment != before:
+            releasing.require_pass(self.verdict)
+            self._propose(base, due.environment, due.source)
+            base, before = self._settled(), due.environment
+            due = self._due(base)
+        if due.environment is None:
+            print(f"{self.model}: {due.words}")
+        self._withdraw_all_but(due.environment)
+
+    def rehearse(self) -> None:
+        """As `go`, up to where something would be written."""
+        base = merged.newest(self.root, self.forge)
+        self._require_trained(base, dry_run=True)
+        due = self._due(base)
+        if due.environment:
+            releasing.require_pass(self.verdict)
+            print(f"{self.model}: would be proposed to {due.environment}; {self.verdict.summary}")
+        else:
+            print(f"{self.model}: {due.words}")
+
+    @cached_property
+    def lineage(self) -> Lineage:
+        """What was merged."""
+        found = of_head(self.root, self.model)
+        if found is None:
+            raise Refused(f"{self.model} is not released: dvc.lock does not hold its full training.")
+        return found
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """That of exactly the bytes that the merged dvc.lock pins, against what production runs."""
+        full.pull(self.root, self.model)
+        return full.judge(self.root, self.model)
+
+    def _settled(self) -> Base:
+        """The base, with what was merged taken in: the registry's aliases follow production, git keeps who agreed.
+
+        The notes come last: while one is missing, all of this is done again.
+        """
+        base = merged.newest(self.root, self.forge)
+        bot.give_notes(self.root, self.forge)
+        new = [change for change in base.changes(self.model) if change.note is None]
+        if new and (runs := base.release(self.model, list(self.rules.environments)[-1])) is not None:
+            registering.follow(self.root, self.model, runs)
+        for change in new:
+            bot.note(self.root, self.forge, change.commit, self._approval(change).model_dump_json())
+            print(f"{self.model}: git keeps who agreed to {change.commit[:12]} in {change.environment}")
+        return base
+
+    def _due(self, base: Base) -> Due:
+        return base.due(self.lineage, tuple(self.rules.environments))
+
+    def _approval(self, change: ManifestChange) -> Approval:
+        """Who agreed, as the forge knows; of a commit that no pull request brought, what git itself says."""
+        return self.forge.approval(change.commit) or Approval(
+            pull=None, url=None, merged_by=change.committer, approved_by=change.reviewed_by
+        )
+
+    def _require_trained(self, base: Base, *, dry_run: bool) -> None:
+        """Raise Superseded for an older commit, and Refused for one without its full training, which is started."""
+        base.require_current(self.model)
+        with locks.check(self.root):
+            reasons = full.behind(self.root, self.model)
+        if not reasons:
+            return
+        started = "" if dry_run else f"; {self.forge.dispatch('train.yml', base.name, {'model': self.model})}"
+        raise Refused(
+            f"{self.model} is not released: it was merged without its full training ({reasons[0]}){started}.",
+            file="dvc.lock",
+        )
+
+    def _propose(self, base: Base, environment: str, source: Version | None) -> None:
+        """Make the one pull request of an environment bring it this version."""
+        version = self._packed() if source is None else self._as_labelled(source)
+        rules, current = self.rules.environments[environment], base.release(self.model, environment)
+        first, card = rules.steps[0], self._card(version)
+        title = releasing.title(version, environment, first, first=current is None)
+        body = releasing.body(version, environment, rules, current, self.verdict.summary, card)
+        proposal = Proposal(
+            branch=releasing.branch(self.model, environment),
+            title=title,
+            body=templates.render_release(body, self.verdict),
+            message=releasing.message(version, title),
+            compute=lambda read: self._files(read, base, version, environment, card),
+            labels=tuple(rules.labels),
+            reviewers=tuple(rules.reviewers),
+            auto_merge=rules.auto_merge,
+        )
+        done = bot.propose(self.root, self.forge, proposal)
+        where = f"#{done.pull.number} {done.pull.url}" if done.pull else "no pull request"
+        print(f"{self.model}: {environment}: {where}, {done.action}; {version.image}")
+
+    def _files(self, read: Read, base: Base, version: Version, environment: str, card: str) -> Mapping[str, str]:
+        """What the pull request changes, decided anew on the newest base; nothing where it is no longer due."""
+        releasing.require_current(dvc.lock(read("dvc.lock")), dvc.lock_of(self.root), self.model, base.name)
+        environments = tuple(self.rules.environments)
+        back = base.taken_back(self.lineage, environments)
+        due = releasing.due(releasing.places(read, self.model, environments, back), self.lineage.lock_hash)
+        if due.environment != environment:
+            return {}
+        first = self.rules.environments[environment].steps[0]
+        return releasing.changes(read, version, environment, first, card, overlay(self.model, environment))
+
+    def _withdraw_all_but(self, environment: str | None) -> None:
+        """Close the pull requests to environments that this version is not due in: what they bring is superseded."""
+        for other in self.rules.environments:
+            if other != environment:
+                branch = releasing.branch(self.model, other)
+                bot.propose(
+                    self.root, self.forge, Proposal(branch, title="", body="", message="", compute=lambda _: {})
+                )
+
+    def _packed(self) -> Version:
+        """The version in the registry of models, and as an image made of the bytes that were judged."""
+        number = self._registered()
+        pushed = image.push(self.root, image.build(self.root, self.model, self.lineage))
+        hand_over(pushed)
+        return self._known_as(number, Version(image=pushed, version=number, lineage=self.lineage))
+
+    def _as_labelled(self, source: Version) -> Version:
+        """The version that the environment before runs, if the registry's image still says what it was made of."""
+        number = self._registered()
+        labels = registry.labels_of(source.image)
+        for name, value in of_lineage(source.lineage).items():
+            if labels.get(name) != value:
+                raise EnvironmentFault(
+                    f"{source.image} says {name}={labels.get(name)}, but release.yaml says {value}: it is not the "
+                    "image that was released; see who else writes to the registry."
+                )
+        return self._known_as(number, source)
+
+    def _registered(self) -> str:
+        """The number of the version in the registry of models."""
+        written = report.write_full(self.root, self.verdict)
+        return registering.register(self.root, self.model, self.verdict, self.lineage, written)
+
+    def _known_as(self, number: str, version: Version) -> Version:
+        """The same under its number in the registry of models, which is told its image."""
+        Models(self.root).tag(self.model, number, {"image": version.image})
+        return version.model_copy(update={"version": number})
+
+    def _card(self, version: Version) -> str:
+        here = self.root / "artifacts" / self.model
+        path = Path("ml") / "models" / self.model / "params.yaml"
+        return cards.card(
+            self.lineage,
+            self.verdict,
+            files.read_record(here / "validation.json", Validation),
+            files.read_record(here / "full" / "evaluation.json", Evaluation),
+            words(*files.read_yaml(self.root / path), file=str(path)),
+            version.version,
+            version.image,
+        )
+
+
+def hand_over(image: str) -> None:
+    """Give GitHub Actions the step outputs `repository` and `digest`, which provenance is attested for."""
+    if path := os.environ.get("GITHUB_OUTPUT"):
+        repository, _, digest = image.partition("@")
+        with Path(path).open("a", encoding="utf-8") as out:
+            out.write(f"repository={repository}\ndigest={digest}\n")
