@@ -17,30 +17,44 @@ if TYPE_CHECKING:
 MANIFESTS = "k8s/models/*/*/release.yaml"
 PLACE = re.compile(r"k8s/models/(?P<model>[^/]+)/(?P<environment>[^/]+)/release\.yaml")
 MAIN_LINE = ("--first-parent", "--diff-merges=first-parent")
-FIELD, ENTRY = "\x1f", "\x1e"
-FORMAT = ENTRY + FIELD.join(
-    ("%H", "%cI", "%an", "%cn", "%s", "%(trailers:key=Reviewed-by,valueonly,separator=%x2C)", "%N", "")
-)
+HEAD = re.compile(rb"[0-9a-f]{40,64} blob (\d+)")
+# The subject comes last: whatever it holds, it moves nothing else.
+FACTS = "%H%n%cI%n%an%n%cn%n%(trailers:key=Reviewed-by,valueonly,unfold,separator=%x2C)%n%s%x00"
+UNKNOWN = ("", "", "", "", "")
 
 
 def texts(root: Path, names: Sequence[str]) -> list[str | None]:
-    """The text of each object named as `<commit>:<path>`, or None where there is none; one call for all of them."""
+    """The text of each object, named as `<commit>:<path>` or by its hash, or None where there is none; in one call."""
     if not names:
         return []
     told = shell.run(["git", "cat-file", "--batch"], cwd=root, feed="\n".join(names) + "\n").out
-    if "\\x" in told:  # not UTF-8 somewhere, and told in more characters than git counted
-        return [git.show(root, *name.split(":", 1)) for name in names]
-    rest = told.encode()
+    found = _cut(told.encode(), len(names))
+    return [_text(root, name) for name in names] if found is None else found
+
+
+def _cut(rest: bytes, many: int) -> list[str | None] | None:
+    """The texts in an answer of `cat-file --batch`; None where one is not UTF-8 or has other line ends.
+
+    Such a text does not arrive as long as git counted it, so what comes after it cannot be told from it.
+    """
     found: list[str | None] = []
-    for _ in names:
+    for _ in range(many):
         head, _, rest = rest.partition(b"\n")
-        if b" blob " not in head:
+        if head.endswith(b" missing"):
             found.append(None)
             continue
-        size = int(head.rpartition(b" ")[2])
+        counted = HEAD.fullmatch(head)
+        size = int(counted[1]) if counted else len(rest)
+        if rest[size : size + 1] != b"\n" or b"\\x" in rest[:size]:
+            return None
         found.append(rest[:size].decode())
         rest = rest[size + 1 :]
-    return found
+    return None if rest else found
+
+
+def _text(root: Path, name: str) -> str | None:
+    done = shell.run(["git", "cat-file", "blob", name], cwd=root, check=False)
+    return done.out if done.code == 0 else None
 
 
 def there(root: Path, names: Sequence[str]) -> set[str]:
@@ -48,8 +62,8 @@ def there(root: Path, names: Sequence[str]) -> set[str]:
     if not names:
         return set()
     asked = ["git", "cat-file", "--batch-check=%(objecttype)"]
-    told = shell.run(asked, cwd=root, feed="\n".join(names) + "\n").out.splitlines()
-    return {name for name, kind in zip(names, told, strict=True) if kind in {"blob", "tree"}}
+    told = shell.run(asked, cwd=root, feed="\n".join(names) + "\n").out.split("\n")
+    return {name for name, kind in zip(names, told, strict=False) if kind in {"blob", "tree"}}
 
 
 def of_path(root: Path, path: str) -> list[str]:
@@ -60,23 +74,36 @@ def of_path(root: Path, path: str) -> list[str]:
 def manifests(root: Path, pattern: str = MANIFESTS, *, upto: str = "HEAD") -> list[ManifestChange]:
     """Every change of a release.yaml on the main line up to a commit, oldest first, with its text after it."""
     require_whole(root)
-    told_as = (f"--notes={NOTES}", f"--format={FORMAT}")
-    told = shell.run(
-        ["git", "log", *MAIN_LINE, "--reverse", "--no-renames", "--name-only", *told_as, upto, "--", pattern],
-        cwd=root,
-    ).out
-    changes = [change for entry in told.split(ENTRY)[1:] for change in _changes(entry)]
-    contents = texts(root, [f"{change.commit}:{change.path}" for change in changes])
-    return [change.model_copy(update={"text": text}) for change, text in zip(changes, contents, strict=True)]
+    asked = [
+        "git",
+        "log",
+        *MAIN_LINE,
+        "--reverse",
+        "--no-renames",
+        "--name-only",
+        "--format=%x00%H",
+        upto,
+        "--",
+        pattern,
+    ]
+    entries = [entry.split("\n") for entry in shell.run(asked, cwd=root).out.split("\0")[1:]]
+    places = [(entry[0], place) for entry in entries for path in entry[1:] if (place := PLACE.fullmatch(path))]
+    commits = list(dict.fromkeys(commit for commit, _ in places))
+    facts, kept = _facts(root, commits), _notes(root, set(commits))
+    contents = texts(root, [f"{commit}:{place[0]}" for commit, place in places])
+    return [
+        _change(commit, place, facts.get(commit, UNKNOWN), kept.get(commit), text)
+        for (commit, place), text in zip(places, contents, strict=True)
+    ]
 
 
 def described(root: Path, commits: Sequence[str]) -> dict[str, str]:
     """Day, author and subject of each commit that this clone has."""
     if not commits:
         return {}
-    asked = ["git", "log", "--no-walk=unsorted", "--ignore-missing", f"--format=%H{FIELD}%cs %an: %s", *commits]
-    lines = shell.run(asked, cwd=root).out.splitlines()
-    return dict(line.split(FIELD, 1) for line in lines)
+    asked = ["git", "log", "--no-walk=unsorted", "--ignore-missing", "--format=%H %cs %an: %s%x00", *commits]
+    entries = shell.run(asked, cwd=root).out.split("\0")
+    return dict(entry.strip("\n").split(" ", 1) for entry in entries if entry.strip("\n"))
 
 
 def containing(root: Path, commit: str, *, upto: str = "HEAD") -> set[str]:
@@ -113,21 +140,38 @@ def require_whole(root: Path) -> None:
         )
 
 
-def _changes(entry: str) -> list[ManifestChange]:
-    commit, when, author, committer, subject, reviewed, note, names = entry.split(FIELD)
-    return [
-        ManifestChange(
-            path=path,
-            model=place["model"],
-            environment=place["environment"],
-            commit=commit,
-            when=when,
-            author=author,
-            committer=committer,
-            subject=subject,
-            reviewed_by=tuple(name.strip() for name in reviewed.split(",") if name.strip()),
-            note=note.strip() or None,
-        )
-        for path in names.split("\n")
-        if (place := PLACE.fullmatch(path))
-    ]
+def _facts(root: Path, commits: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """When, author, committer, trailers and subject of each commit."""
+    if not commits:
+        return {}
+    asked = ["git", "log", "--no-walk=unsorted", "--stdin", f"--format={FACTS}"]
+    entries = shell.run(asked, cwd=root, feed="\n".join(commits) + "\n").out.split("\0")
+    fields = [entry.lstrip("\n").split("\n", 5) for entry in entries]
+    return {first: (*rest, *UNKNOWN)[:5] for first, *rest in fields}
+
+
+def _notes(root: Path, commits: set[str]) -> dict[str, str | None]:
+    """The note of each of these commits that has one."""
+    told = shell.run(["git", "notes", "--ref", NOTES, "list"], cwd=root, check=False).out.split("\n")
+    pairs = [line.split(" ") for line in told if " " in line]
+    mine = {commit: note for note, commit in pairs if commit in commits}
+    return dict(zip(mine, texts(root, list(mine.values())), strict=True))
+
+
+def _change(
+    commit: str, place: re.Match[str], facts: Sequence[str], note: str | None, text: str | None
+) -> ManifestChange:
+    when, author, committer, reviewed, subject = facts
+    return ManifestChange(
+        path=place[0],
+        model=place["model"],
+        environment=place["environment"],
+        commit=commit,
+        when=when,
+        author=author,
+        committer=committer,
+        subject=subject,
+        reviewed_by=tuple(name.strip() for name in reviewed.split(",") if name.strip()),
+        note=note.strip() or None if note else None,
+        text=text,
+    )

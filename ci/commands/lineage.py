@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ci.adapters import dvc, git, history
 from ci.core.errors import ConfigurationError
@@ -29,7 +29,7 @@ def of_head(root: Path, model: str) -> Lineage | None:
     while start < len(commits):
         part = commits[start : start + many]
         for commit, text in zip(part, history.texts(root, [f"{one}:{LOCK}" for one in part]), strict=True):
-            if entries_of(dvc.lock(text), model) != entries:
+            if _entries(text, model) != entries:
                 return of_lock(lock, model, brought)
             brought = commit
         start, many = start + many, min(2 * many, 64)
@@ -45,3 +45,11 @@ def of_worktree(root: Path, model: str) -> Lineage | None:
     """The lineage of what the dvc.lock that lies here pins, committed or not, under the commit that is checked out."""
     head = git.head(root)
     return of_lock(dvc.lock_of(root), model, head) if head else None
+
+
+def _entries(text: str | None, model: str) -> dict[str, Any]:
+    """The entries of an older dvc.lock; one that cannot be read, say for a conflict, has none."""
+    try:
+        return entries_of(dvc.lock(text), model)
+    except ConfigurationError:
+        return {}

@@ -87,3 +87,14 @@ def test_a_shallow_clone_that_hides_it_is_told(tmp_path: Path) -> None:
     project.run("git", "clone", "-q", "--depth=1", f"file://{project.root}", str(tmp_path / "shallow"))
     with pytest.raises(ConfigurationError, match="git fetch --unshallow"):
         of_head(tmp_path / "shallow", "churn")
+
+
+def test_a_lock_that_was_broken_once_stands_in_nobodys_way(tmp_path: Path) -> None:
+    past = Past()
+    past.commit("One of them", {"dvc.lock": lock(churn="a")})
+    past.commit("A bad merge", {"dvc.lock": "<<<<<<< HEAD\n"})
+    past.commit("Mended", {"dvc.lock": lock(churn="a")})
+    commits = past.write(tmp_path / "project")
+    made = of_head(tmp_path / "project", "churn")
+    assert made is not None
+    assert made.commit == commits[2]

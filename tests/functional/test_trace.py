@@ -249,3 +249,32 @@ def test_a_merge_is_one_change_of_the_main_line(past: Past, where: Path) -> None
     assert [step["commit"] for step in chain["steps"]] == [merged]
     assert [span["commit"] for span in audit(project, "churn")][-1] == merged
     assert on_branch != merged
+
+
+@pytest.mark.parametrize("odd", ["\x1e", "\x1f", "\u2028", "\r", "\x0b", "\u0085", "\udc80"])
+def test_whatever_a_commit_says_its_history_can_be_read(past: Past, where: Path, odd: str) -> None:
+    one = version("churn", 1)
+    strange = odd.encode("utf-8", "surrogateescape").decode("latin-1") if odd == "\udc80" else odd
+    past.release(release("churn", "production", stable=one), f"Release{strange} neat\n\nReviewed-by: Bo\n")
+    past.commit("Odd", {path_of("fraud", "production"): f"a: {strange}\r\n"})
+    past.release(release("churn", "production", stable=version("churn", 2)))
+    commits = past.write(where)
+    as_bot = [
+        "git",
+        "-c",
+        "user.name=bot",
+        "-c",
+        "user.email=bot@example.com",
+        "notes",
+        "--ref=trunkline",
+        "add",
+        "-F-",
+    ]
+    for commit in commits[1:]:
+        said = f"{odd}{{".encode("utf-8", "surrogateescape")
+        subprocess.run([*as_bot, commit], cwd=where, input=said, check=True)
+    project = Project(where)
+    assert [span["commit"] for span in audit(project, "churn")] == [commits[1], commits[3]]
+    assert [span["readable"] for span in audit(project, "fraud")] == [False]
+    assert trace(project, "churn/1")[0]["steps"][0]["approval"]["approved_by"] == ["Bo"]
+    project.trunkline("trace", "churn/2")
