@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 PAUSES = (1.0, 4.0)  # seconds before the remote is asked again
+TOKENS = ("GITHUB_TOKEN", "TRUNKLINE_TOKEN", "ACTIONS_*")
+"""What DVC, and the stages it runs, have no use for."""
 
 
 def pins(root: Path) -> list[str]:
@@ -214,6 +217,28 @@ def share_cache(root: Path, worktree: Path) -> None:
     config.write_text("\n".join([*settings.write(), ""]))
 
 
+def isolate(root: Path, worktree: Path) -> None:
+    """Let nothing of a worktree's commit configure DVC: its settings are those of `root`, its `.dvc` files only pins.
+
+    Settings can name programs that are run for credentials, and so can a `.dvc` file that says where it imports from.
+    """
+    folder = worktree / ".dvc"
+    if folder.is_symlink() or folder.is_file():
+        folder.unlink()
+    elif folder.is_dir():
+        shutil.rmtree(folder)
+    folder.mkdir()
+    settings = root / ".dvc" / "config"
+    (folder / "config").write_bytes(settings.read_bytes() if settings.is_file() else b"")
+    for path in sorted(worktree.rglob("*.dvc")):
+        if path.is_symlink():
+            path.unlink()
+        elif path.is_file():
+            found = pinned_in(path.name, path.read_text(errors="replace"))
+            kept = [{"path": out, "md5": md5, "hash": "md5"} for out, md5 in found.items()]
+            files.write_text(path, yaml.safe_dump({"outs": kept}))
+
+
 def _run(
     root: Path,
     args: Sequence[str],
@@ -226,7 +251,10 @@ def _run(
     """Run DVC from this environment, whose `python` the stages find first on PATH."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     env = {"PATH": path, "DVC_NO_ANALYTICS": "1", "PYTHONUNBUFFERED": "1", **(env or {})}
-    done = shell.run([sys.executable, "-m", "dvc", *args], cwd=root, env=env, capture=capture, check=check, loud=loud)
+    # -P: without it `python -m` takes modules from where it runs, which can be somebody's branch. It is this program's
+    # alone: the stages find the project's code as ever.
+    words = [sys.executable, "-P", "-m", "dvc", *args]
+    done = shell.run(words, cwd=root, env=env, capture=capture, check=check, loud=loud, without=TOKENS)
     if "Unable to acquire lock" in done.err or "is busy" in done.err:
         raise EnvironmentFault("another DVC command is running in this repository; wait for it and run again.")
     return done

@@ -129,10 +129,22 @@ def show(root: Path, commit: str, path: str) -> str | None:
     return done.out if done.code == 0 else None
 
 
-def add_worktree(root: Path, where: Path, commit: str) -> None:
-    """Check `commit` out at `where`, detached; what an earlier, killed run left there is replaced."""
+def add_worktree(root: Path, where: Path, commit: str, *, inert: bool = False) -> None:
+    """Check `commit` out at `where`, detached; what an earlier, killed run left there is replaced.
+
+    With `inert` git runs nothing on what the commit has: no hook, no filter, no LFS.
+    """
     remove_worktree(root, where)
-    shell.run(["git", "worktree", "add", "--force", "--detach", str(where), commit], cwd=root)
+    settings = _inert(root) if inert else []
+    env = {"GIT_LFS_SKIP_SMUDGE": "1"} if inert else None
+    shell.run(["git", *settings, "worktree", "add", "--force", "--detach", str(where), commit], cwd=root, env=env)
+
+
+def _inert(root: Path) -> list[str]:
+    asked = ["git", "config", "--name-only", "--get-regexp", r"^filter\..*\.(clean|smudge|process|required)$"]
+    filters = sorted(set(shell.run(asked, cwd=root, check=False).out.splitlines()))
+    settings = ("core.hooksPath=/dev/null", "submodule.recurse=false", *(f"{name}=" for name in filters))
+    return [word for setting in settings for word in ("-c", setting)]
 
 
 def remove_worktree(root: Path, where: Path) -> None:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import unquote
 
 from ci.adapters import locks
 from ci.core.errors import EnvironmentFault
@@ -65,8 +66,8 @@ class _Door:
 
     @property
     def shown(self) -> str:
-        """The URI without a password."""
-        return re.sub(r"//[^/@]*@", "//", self.uri)
+        """The URI without a login and without what may be one: all up to the last `@`, and the query."""
+        return _masked(self.uri)
 
     @property
     def is_remote(self) -> bool:
@@ -138,7 +139,7 @@ class _Door:
         raise AssertionError  # the last wait is None
 
     def _fault(self, error: Exception) -> EnvironmentFault:
-        said = _one_line(error)
+        said = _one_line(error, self.uri)
         advice = "see that it runs and that MLFLOW_TRACKING_URI names it, and run again"
         if LOCKED in said:
             advice = "end the program that holds it, or run again later"
@@ -168,12 +169,43 @@ def _require_free(database: Path) -> None:
         ) from wrong
 
 
-def _one_line(error: Exception) -> str:
-    """What an exception says, without the statement that failed and without a password."""
-    said = " ".join(str(error).split()).partition(" [SQL:")[0]
+def _masked(uri: str) -> str:
+    """A URI of which nothing is left that may be a login or a token."""
+    scheme, slashes, rest = uri.partition("//")
+    if not slashes:
+        return uri.partition("?")[0]
+    if rest.startswith("/"):  # a path, in which an `@` is a letter
+        return re.split(r"[?#]", uri)[0]
+    login, _, place = rest.rpartition("@")
+    if "?" in login or "#" in login:  # the password's, or is the `@` the query's? Nobody can tell
+        return f"{scheme}//..."
+    return f"{scheme}//{re.split(r'[?#]', place)[0]}"
+
+
+def _secrets(uri: str) -> list[str]:
+    """What of a URI may be part of a password, as a driver that parses it otherwise would quote it."""
+    rest = uri.partition("//")[2]
+    login, _, place = ("", "", rest) if rest.startswith("/") else rest.rpartition("@")
+    user, colon, password = login.partition(":")
+    doubtful = place if "?" in login or "#" in login else ""
+    query = place.partition("?")[2]
+    hidden = [password if colon else user, doubtful, *(each.partition("=")[2] for each in re.split(r"[&#]", query))]
+    parts = {
+        part for each in hidden for text in (each, unquote(each)) for part in (text, *re.split(r"[/:@?#&=]", text))
+    }
+    return sorted((part for part in parts if part), key=len, reverse=True)
+
+
+def _one_line(error: Exception, uri: str) -> str:
+    """What an exception says, without the statement that failed and without what may be a part of a password."""
+    said = " ".join(str(error).split()).partition(" [SQL:")[0].replace(uri, _masked(uri))
     if cause := re.search(r"Max retries exceeded.*Caused by (?:.*: |\w+\(.)(.*?)[\"')]*$", said):
         said = f"it cannot be reached: {cause[1]}"
-    return re.sub(r"//[^/@\s]*@", "//", said)[:300].rstrip(". ")
+    said = re.sub(r"//\S*@", "//", said)
+    said = re.sub(r"\?[\w.%~-]+=[^\s\"')]*", "", said)
+    for secret in _secrets(uri):
+        said = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", "***", said)
+    return said[:300].rstrip(". ")
 
 
 def _errors() -> tuple[type[Exception], ...]:
@@ -321,7 +353,7 @@ class Runs(_Door):
         except Exception as error:  # each store of artifacts has exceptions of its own
             raise EnvironmentFault(
                 f"the artifacts of run {run_id} cannot be kept where MLflow at {self.shown} wants them: "
-                f"{_one_line(error)}; mend that and run again."
+                f"{_one_line(error, self.uri)}; mend that and run again."
             ) from error
 
     def finish(self, run_id: str) -> None:

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from ci.core.errors import ConfigurationError, EnvironmentFault
 from ci.core.image import sealed
-from ci.core.image.scan import refusal
+from ci.core.image.scan import refusal, refused_setting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -84,7 +84,9 @@ def seal(saved: Path, out: Path, plan: Plan) -> sealed.Sealed:
             with path.open("rb") as content:
                 names.append(_add(target, path.name, content))
             path.unlink()
-        config = _json(sealed.config(built, plan.base, diff_ids, plan.created, plan.labels))
+        made = sealed.config(built, plan.base, diff_ids, plan.created, plan.labels)
+        _require_open(made["config"])
+        config = _json(made)
         _add(target, "config.json", io.BytesIO(config))
         _add(target, "manifest.json", io.BytesIO(_json([{"Config": "config.json", "RepoTags": None, "Layers": names}])))
     return sealed.Sealed(f"sha256:{hashlib.sha256(config).hexdigest()}", found.hashes, size)
@@ -129,6 +131,17 @@ def _note(entries: Mapping[str, _Entry], found: Found) -> None:
             f"The image would hold what may not be in one: {', '.join(refused[:SHOWN])}{more}; take it out of "
             "ml/serve, or remove it in ml/serve/Dockerfile's first stage."
         )
+
+
+def _require_open(settings: Mapping[str, Any]) -> None:
+    """Raise ConfigurationError where a variable or a label of an image is a secret: whoever pulls it can read both."""
+    variables = [("ENV", *each.partition("=")[::2]) for each in settings.get("Env") or ()]
+    for kind, name, value in [*variables, *(("LABEL", *each) for each in (settings.get("Labels") or {}).items())]:
+        if why := refused_setting(name, value):
+            raise ConfigurationError(
+                f"The image's configuration would hold what may not be in one: {kind} {name} ({why}); take it out of "
+                "ml/serve/Dockerfile, or the base."
+            )
 
 
 def _note_base(layer: IO[bytes], texts: dict[str, str]) -> None:

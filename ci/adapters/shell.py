@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from ci.core.errors import EnvironmentFault
@@ -42,19 +43,23 @@ def run(
     check: bool = True,
     loud: bool = False,
     feed: str | None = None,
+    without: Sequence[str] = (),
 ) -> Completed:
     """Run `args`; `env` is added to the surroundings, `loud` prints the command first, `feed` is its standard input.
+
+    Of the surroundings the program is not told what a pattern of `without` names.
 
     With `capture=False` the program writes to stderr, so that stdout stays the command's own.
     Raises CommandFailed (with `check`), or EnvironmentFault where the program is not installed.
     """
     if loud:
         print(f"$ {' '.join(args)}", file=sys.stderr, flush=True)
+    told = {name: value for name, value in os.environ.items() if not any(fnmatchcase(name, one) for one in without)}
     try:
         done = subprocess.run(
             args,
             cwd=cwd,
-            env={**os.environ, **(env or {})},
+            env={**told, **(env or {})},
             stdin=subprocess.DEVNULL if feed is None else None,
             input=feed,
             stdout=subprocess.PIPE if capture else sys.stderr,

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
-from ci.adapters import dvc, locks
+from ci.adapters import dvc, files, locks, shell
 from ci.commands import candidate
 from ci.commands.champion import Champion
 from ci.core import training
-from ci.core.errors import ConfigurationError
+from ci.core.errors import ConfigurationError, EnvironmentFault
 from ci.core.lineage import entries_of, stages_of
+from ci.core.records import Problem
+from ci.core.releasing import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,13 +45,17 @@ def pull(root: Path, model: str) -> None:
 def judge(root: Path, model: str) -> Verdict:
     """The verdict of exactly the files that dvc.lock pins, against the champion on the same rows.
 
-    Raises EnvironmentFault where a file that lies here is another one.
+    Raises EnvironmentFault where a file that lies here is another one, and Refused where the pinned model does not
+    give the pinned predictions: dvc.lock only says which bytes belong together, and anyone can write that.
     """
     with locks.check(root):
         _require_pinned(root, model)
         # What stopped a stage is of no matter to what was trained before.
         (root / "artifacts" / model / "problem.json").unlink(missing_ok=True)
-        return judged(root, model, {})
+        with Champion.at_hand(root, model) as champion:
+            candidate.require_locked(root, model, champion)
+            _rescore(root, model)
+            return candidate.judge(root, model, champion, {})
 
 
 def judged(root: Path, model: str, stale: dict[str, Any]) -> Verdict:
@@ -57,6 +64,23 @@ def judged(root: Path, model: str, stale: dict[str, Any]) -> Verdict:
         if not (root / "artifacts" / model / "problem.json").is_file():
             candidate.require_locked(root, model, champion)
         return candidate.judge(root, model, champion, stale)
+
+
+def _rescore(root: Path, model: str) -> None:
+    """Let the pinned model score the pinned rows once more, by the code that is checked out."""
+    done = shell.run(
+        [sys.executable, "-m", "ml.stages.rescore", model, MODE], cwd=root, capture=False, check=False, loud=True
+    )
+    if done.code == 0:
+        return
+    path = root / "artifacts" / model / "problem.json"
+    if not path.is_file():
+        raise EnvironmentFault(f"scoring {model} once more ended with status {done.code}, without a word; run again.")
+    problem = files.read_record(path, Problem)
+    path.unlink()  # no stage stopped: the next check is not to tell of it
+    if problem.exit_code == EnvironmentFault.exit_code:
+        raise EnvironmentFault(problem.message)
+    raise Refused(f"{model} is not released: {problem.message}.", file=problem.file)
 
 
 def _require_pinned(root: Path, model: str) -> None:

@@ -131,9 +131,10 @@ def push(root: Path, built: Built) -> str:
     packing.require_committed(root)
     repository = built.name.rpartition(":")[0]
     with locks.exclusive(_place(root, built.model) / "push.lock", f"another push of {built.model}"):
-        kept = registry.find(built.name)
+        home = reference.parse(built.name).host  # of params.yaml, as packing has it
+        kept = registry.find_whole(built.name, home=home)
         if kept is None or kept.config_digest != built.config_digest:
-            kept = registry.require(f"{repository}@{_pushed(built)}")
+            kept = registry.require(f"{repository}@{_pushed(built, home)}", home=home)
     if kept.config_digest != built.config_digest:
         raise EnvironmentFault(
             f"The registry has another image as {repository}@{kept.digest} than the one that was pushed "
@@ -142,10 +143,10 @@ def push(root: Path, built: Built) -> str:
     return f"{repository}@{kept.digest}"
 
 
-def _pushed(built: Built) -> str:
+def _pushed(built: Built, home: str) -> str:
     """Push, again where that may help; the digest as the registry told the daemon."""
     client = docker.connect()
-    login = registry.login(reference.parse(built.name).host)
+    login = registry.login(home, home=home)
     tries = 0
     while True:
         try:

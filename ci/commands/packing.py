@@ -102,6 +102,7 @@ def require_committed(root: Path) -> None:
 def _onnx(root: Path, model: str, made: Lineage) -> bytes:
     """The model's file, held to the hash in its lineage."""
     path = Path("artifacts") / model / "full" / "model.onnx"
+    _require_no_link(root, path)
     try:
         content = (root / path).read_bytes()
     except FileNotFoundError as missing:
@@ -119,10 +120,24 @@ def _onnx(root: Path, model: str, made: Lineage) -> bytes:
 def _server(root: Path) -> dict[str, bytes]:
     """What git has, or would add, of the server, by path in the build context."""
     asked = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", SERVER, PACKAGE]
-    listed = {path for path in shell.run(asked, cwd=root).out.split("\0") if path and (root / path).is_file()}
+    named = [path for path in shell.run(asked, cwd=root).out.split("\0") if path]
+    for path in (*named, *(f"{SERVER}/{name}" for name in BESIDE)):
+        _require_no_link(root, Path(path))
+    listed = {path for path in named if (root / path).is_file()}
     beside = {f"{SERVER}/{name}" for name in (*BESIDE, "requirements.in")}
     try:
         code = {path: (root / path).read_bytes() for path in sorted(listed - beside)}
         return {**code, **{name: (root / SERVER / name).read_bytes() for name in BESIDE}}
     except FileNotFoundError as missing:
         raise ConfigurationError(f"{missing.filename} is missing; take it back from git.") from missing
+
+
+def _require_no_link(root: Path, path: Path) -> None:
+    """Raise ConfigurationError where a path or a folder on it is a symbolic link, to what lies elsewhere."""
+    for step in (path, *path.parents[:-1]):
+        if (root / step).is_symlink():
+            raise ConfigurationError(
+                f"{step} is a symbolic link, and what an image is made of has to lie in the repository itself; put the "
+                "file in its place.",
+                file=step,
+            )

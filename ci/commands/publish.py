@@ -133,12 +133,14 @@ def _lineage(entries: Mapping[str, Any], verdict: Verdict, lock: Path) -> Lineag
 def _require_fit(root: Path, lineage: Lineage, entries: Mapping[str, Any], branch: str, head: str) -> None:
     """Raise ConfigurationError unless the branch's newest commit is what was trained, by its own hashes.
 
-    What else was pushed to it meanwhile is no hindrance.
+    What else was pushed to it meanwhile is no hindrance. This runs with write permission, and what is checked out is
+    somebody's branch: nothing of it is run, nor says what is run.
     """
     tree = root / TREE
     with locks.exclusive(tree.with_suffix(".lock"), "another `trunkline publish`"):
-        git.add_worktree(root, tree, head)
+        git.add_worktree(root, tree, head, inert=True)
         try:
+            dvc.isolate(root, tree)
             lock = tree / LOCK
             files.write_text(lock, handover.merged(dvc.lock(lock.read_text() if lock.is_file() else None), entries))
             reasons = full.behind(tree, lineage.model)

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ci.adapters import dvc, files, forge, git, locks
+from ci.adapters import dvc, files, forge, git, history, locks
 from ci.commands import full, gate, merged
 from ci.core.errors import ConfigurationError, TrunklineError
 from ci.core.gating.verdict import WORST_FIRST
@@ -36,6 +36,7 @@ def run(args: argparse.Namespace) -> int:
     root = Path.cwd()
     git.require_repository(root)
     git.require_untracked(root)
+    history.require_whole(root)
     models = gate.configured(root, args.models)
     rules = _rules(root)
     if args.plan:

@@ -17,11 +17,13 @@ from ci.core.bot import Proposal
 from ci.core.cards import words
 from ci.core.errors import EnvironmentFault
 from ci.core.forge import Approval
+from ci.core.image import reference
 from ci.core.image.labels import of_lineage
 from ci.core.manifests.overlays import overlay
 from ci.core.records import Evaluation, Validation
-from ci.core.release import Version
+from ci.core.release import Version, path_of
 from ci.core.releasing import Refused
+from ci.core.tracing import read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,7 +105,14 @@ class Line:
         return base
 
     def _due(self, base: Base) -> Due:
-        return base.due(self.lineage, tuple(self.rules.environments))
+        """Where the version comes next. Raises ConfigurationError where it would bring an image from another place."""
+        environments = tuple(self.rules.environments)
+        found = base.due(self.lineage, environments)
+        if found.environment and found.source:
+            before = environments[environments.index(found.environment) - 1]
+            file = path_of(self.model, before)
+            reference.require_ours(found.source.image, self.rules.registry, self.model, file=file)
+        return found
 
     def _approval(self, change: ManifestChange) -> Approval:
         """Who agreed, as the forge knows; of a commit that no pull request brought, what git itself says."""
@@ -126,7 +135,7 @@ class Line:
 
     def _propose(self, base: Base, environment: str, source: Version | None) -> None:
         """Make the one pull request of an environment bring it this version."""
-        version = self._packed() if source is None else self._as_labelled(source)
+        version = self._packed(base) if source is None else self._as_labelled(source)
         rules, current = self.rules.environments[environment], base.release(self.model, environment)
         first, card = rules.steps[0], self._card(version)
         title = releasing.title(version, environment, first, first=current is None)
@@ -136,7 +145,7 @@ class Line:
             title=title,
             body=templates.render_release(body, self.verdict),
             message=releasing.message(version, title),
-            compute=lambda read: self._files(read, base, version, environment, card),
+            compute=lambda at: self._files(at, base, version, environment, card),
             labels=tuple(rules.labels),
             reviewers=tuple(rules.reviewers),
             auto_merge=rules.auto_merge,
@@ -165,17 +174,32 @@ class Line:
                     self.root, self.forge, Proposal(branch, title="", body="", message="", compute=lambda _: {})
                 )
 
-    def _packed(self) -> Version:
-        """The version in the registry of models, and as an image made of the bytes that were judged."""
+    def _packed(self, base: Base) -> Version:
+        """The version in the registry of models, and as an image made of the bytes that were judged.
+
+        The image that an earlier release of it named is taken again while the registry has it: a version has one.
+        """
+        if (known := self._released_before(base)) is not None:
+            return self._as_labelled(known)
         number = self._registered()
         pushed = image.push(self.root, image.build(self.root, self.model, self.lineage))
         hand_over(pushed)
         return self._known_as(number, Version(image=pushed, version=number, lineage=self.lineage))
 
+    def _released_before(self, base: Base) -> Version | None:
+        lock, home = self.lineage.lock_hash, self.rules.registry.partition("/")[0]
+        changes = [change for change in base.changes(self.model) if change.text and lock in change.text]
+        for made in filter(None, map(read, reversed(changes))):
+            for version in made.versions:
+                ours = version.image.startswith(f"{self.rules.registry}/{self.model}@")
+                if version.lineage.lock_hash == lock and ours and registry.find(version.image, home=home):
+                    return version
+        return None
+
     def _as_labelled(self, source: Version) -> Version:
-        """The version that the environment before runs, if the registry's image still says what it was made of."""
+        """A version that a release.yaml names, if the registry's image still says what it was made of."""
         number = self._registered()
-        labels = registry.labels_of(source.image)
+        labels = registry.labels_of(source.image, home=self.rules.registry.partition("/")[0])
         for name, value in of_lineage(source.lineage).items():
             if labels.get(name) != value:
                 raise EnvironmentFault(

@@ -70,12 +70,15 @@ def _of_commit(root: Path, commit: str, changes: Sequence[ManifestChange]) -> li
     """A manifest commit is about the versions it brought; any other about the first versions that contain it."""
     own = [change for change in changes if change.commit == commit]
     if own:
-        named = {version.lineage.lock_hash for one in own if (made := tracing.read(one)) for version in made.versions}
-        return [
-            chain
-            for lock_hash in named
-            for chain in tracing.chains(changes, lambda v, key=lock_hash: v.lineage.lock_hash == key, lock_hash)  # type: ignore[misc]
+        read = [(one, tracing.read(one)) for one in own]
+        named = dict.fromkeys(version.digest for _, made in read for version in (made.versions if made else ()))
+        brought = [chain for digest in named for chain in _of_digest(changes, digest)]
+        odd = [
+            tracing.unreadable(one.model, commit, one.path, removed=one.text is None)
+            for one, made in read
+            if made is None
         ]
+        return [*brought, *odd]
     if exact := tracing.chains(changes, lambda version: version.lineage.commit == commit, commit):
         return exact
     containing = history.containing(root, commit)
@@ -87,6 +90,10 @@ def _of_commit(root: Path, commit: str, changes: Sequence[ManifestChange]) -> li
     if not found:
         raise ConfigurationError(f"commit {commit[:12]} touches no model of params.yaml: nothing is linked with it.")
     return found
+
+
+def _of_digest(changes: Sequence[ManifestChange], digest: str) -> list[Chain]:
+    return tracing.chains(changes, lambda version: version.digest == digest, digest)
 
 
 def _touched(root: Path, commit: str) -> list[str]:
@@ -133,7 +140,8 @@ def _asked(root: Path, chain: Chain, link: Link) -> Link:
         if link.name == "image":
             from ci.adapters import registry  # noqa: PLC0415 - as above
 
-            registry.require(link.value)
+            release = parse_root(*files.read_yaml(root / "params.yaml")).release
+            registry.require(link.value, home=release.registry.partition("/")[0] if release else "")
     except TrunklineError as failure:
         return Link(name=link.name, value=None, words=failure.message)
     return link
@@ -172,7 +180,7 @@ def _tree(chain: Chain, words: dict[str, str]) -> Tree:
         else:
             made.add(Text(f"{link.name} {link.value}"))
     for step in chain.steps:
-        what = f"{step.arm} {step.weight} %" if step.arm else "replaced"
+        what = f"{step.arm} {step.weight} %" if step.arm else "gone"
         agreed = step.approval.approved_by if step.approval else ()
         who = f"{step.by}, agreed by {', '.join(agreed)}" if agreed else step.by
         shown = f"{step.when} {what} by {step.commit[:12]} ({who}): {step.subject}"

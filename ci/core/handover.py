@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated, Any
 
 import yaml
@@ -14,7 +15,7 @@ from ci.core.records import Part
 from ci.core.training import broken
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 
 def _inside(path: str) -> str:
@@ -26,7 +27,10 @@ def _inside(path: str) -> str:
 Word = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Inside = Annotated[Word, AfterValidator(_inside)]
 Md5 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}(\.dir)?$")]
-Count = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+LARGEST = 1 << 20  # a real lock has some 10 KiB for each model
+DEEPEST = 32
+Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # safe both, and the one in C is quick
 
 
 class File(Part):
@@ -56,6 +60,8 @@ def entries(text: str, model: str, file: str) -> dict[str, Any]:
     """
     try:
         found = _stages(text, model, file)
+        if not _plain(found):
+            raise _refused(file, "it has something other in it than text, finite numbers, lists and keys")
         made = {name: Entry.model_validate(entry) for name, entry in found.items()}
     except ValidationError as wrong:
         first = wrong.errors(include_input=False, include_url=False)[0]
@@ -79,15 +85,43 @@ def merged(stages: Mapping[str, Any], entries: Mapping[str, Any]) -> str:
 
 def _stages(text: str, model: str, file: str) -> dict[str, Any]:
     try:
-        # A reference can stand for a reference, and a few lines for more than any memory holds.
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
-            raise _refused(file, "it has references in it, which DVC never writes")
-        found = entries_of(yaml.safe_load(text)["stages"], model)
-    except (yaml.YAMLError, KeyError, TypeError, ValueError, RecursionError):
+        if unlike := next(_unlike(text), None):
+            raise _refused(file, unlike)
+        found = entries_of(yaml.load(text, Loader=Loader)["stages"], model)  # noqa: S506 - a safe loader
+    except (yaml.YAMLError, KeyError, TypeError, ValueError, ArithmeticError, RecursionError):
         raise _refused(file, "it is not YAML with the key 'stages'") from None
     if not found:
         raise _refused(file, f"it does not hold every stage of the full training of {model}")
     return found
+
+
+def _unlike(text: str) -> Iterator[str]:
+    """What DVC never writes, found before anything is built of it."""
+    if len(text) > LARGEST:
+        yield f"it has {len(text):,} characters, and a lock at most {LARGEST:,}"
+    depth = 0
+    for event in yaml.parse(text, Loader=Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            yield f"it is nested more than {DEEPEST} deep"
+        # A reference can stand for a reference, and a few lines for more than any memory holds.
+        if isinstance(event, yaml.AliasEvent):
+            yield "it has references in it, which DVC never writes"
+        if getattr(event, "tag", None) is not None:
+            yield "it has tags in it, which DVC never writes"
+
+
+def _plain(value: object) -> bool:
+    """Whether JSON and UTF-8 have a way to say it, so that it can be hashed and written."""
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _plain(key) and _plain(one) for key, one in value.items())
+    if isinstance(value, list):
+        return all(map(_plain, value))
+    if isinstance(value, str):
+        return not any("\ud800" <= letter <= "\udfff" for letter in value)
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or (isinstance(value, int) and abs(value) < 2**64)
 
 
 def _refused(file: str, words: str) -> ConfigurationError:

@@ -154,7 +154,10 @@ def propose(model: str, environment: str, version: Version, current: Release | N
 
     The first one of all is stable at once, since there is nothing to compare it with; a later one is the canary beside
     the stable there is, in place of a canary that was not promoted yet; with a first step of 100 it replaces stable.
+    What is stable already ends a rollout of another version.
     """
+    if current is not None and current.spec.stable.lineage.lock_hash == version.lineage.lock_hash:
+        return release(model, environment, stable=current.spec.stable)
     if current is None or first_step == 100:
         return release(model, environment, stable=version)
     return release(model, environment, stable=current.spec.stable, canary=version, weight=first_step)
@@ -197,8 +200,8 @@ def parse(text: str, file: str) -> Release:
 
 def _broken(file: str, words: str) -> ConfigurationError:
     return ConfigurationError(
-        f"{file}: {words}; take back the edit (`git log -- {file}` shows it), and let `trunkline release` or "
-        "`trunkline rollback` write it.",
+        f"{file}: {words}; take back the edit (`git log -- {file}` shows it): only `trunkline release` "
+        "and rollouts write it.",
         file=file,
     )
 

@@ -75,6 +75,8 @@ def due(places: Sequence[Place], lock: str) -> Due:
             weight = release.spec.weights.canary
             return Due(None, f"{place.environment} is rolling it out, now with {weight} per cent of the traffic")
         source = release.spec.stable
+        if release.spec.canary is not None:
+            return Due(place.environment, f"{place.environment} is still rolling out another version", source)
     return Due(None, "every environment runs it")
 
 

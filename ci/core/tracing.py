@@ -22,7 +22,15 @@ Arm = Literal["stable", "canary"]
 LEAST = 7  # hex digits: fewer name too much
 HEX = re.compile(rf"[0-9a-f]{{{LEAST},64}}")
 VERSION = re.compile(r"(?P<model>[a-z][a-z0-9_]{0,63})/(?P<version>[A-Za-z0-9._-]+)")
-LINEAGE_HASHES = ("model_hash", "lock_hash", "data_hash", "params_hash", "predictions_hash")
+LINEAGE_HASHES = (
+    "model_hash",
+    "lock_hash",
+    "data_hash",
+    "params_hash",
+    "code_hash",
+    "environment_hash",
+    "predictions_hash",
+)
 
 
 class Link(Part):
@@ -61,8 +69,10 @@ def matches(version: Version, ref: str) -> bool:
     """Whether `ref` names this version: MODEL/VERSION, an image or its digest, or the beginning of a hash in it."""
     if named := VERSION.fullmatch(ref):
         return (version.lineage.model, version.version) == (named["model"], named["version"])
-    if "@" in ref or ref.startswith("sha256:"):
-        return version.image.endswith(ref)
+    if "@" in ref:
+        return version.image == ref
+    if ref.startswith("sha256:"):
+        return len(ref) >= len("sha256:") + LEAST and version.digest.startswith(ref)
     hashes = (version.lineage.commit, *(getattr(version.lineage, name) for name in LINEAGE_HASHES))
     return bool(HEX.fullmatch(ref)) and (
         any(value.startswith(ref) for value in hashes) or version.digest.removeprefix("sha256:").startswith(ref)
@@ -94,14 +104,14 @@ def chains(changes: Sequence[ManifestChange], found: Callable[[Version], bool], 
 
     What has not `needle` in its text is not read: of a thousand releases few are.
     """
-    versions: dict[tuple[str, str], Version] = {}
+    versions: dict[tuple[str, str, str], Version] = {}
     for change in changes:
         if change.text is None or needle not in change.text:
             continue
         made = read(change)
         for version in made.versions if made else ():
             if found(version):
-                versions.setdefault((version.lineage.model, version.lineage.lock_hash), version)
+                versions.setdefault((version.lineage.model, version.lineage.lock_hash, version.image), version)
     return [_chain(version, changes) for version in versions.values()]
 
 
@@ -118,6 +128,16 @@ def untrained(model: str, commit: str) -> Chain:
         model=model,
         lineage=None,
         links=(Link(name="commit", value=commit), Link(name="model", value=None, words=words)),
+    )
+
+
+def unreadable(model: str, commit: str, path: str, *, removed: bool) -> Chain:
+    """The chain of a commit that left a release.yaml removed, or not as Trunkline writes it."""
+    words = f"{path} was {'removed' if removed else 'edited by hand'} in this commit"
+    return Chain(
+        model=model,
+        lineage=None,
+        links=(Link(name="commit", value=commit), Link(name="release.yaml", value=None, words=words)),
     )
 
 
@@ -167,7 +187,7 @@ def _steps(version: Version, changes: Iterable[ManifestChange]) -> list[Step]:
     steps = []
     for change in changes:
         before = now.get(change.environment, (None, 0))
-        mentioned = change.text is not None and version.lineage.lock_hash in change.text
+        mentioned = change.text is not None and version.digest in change.text
         made = read(change) if mentioned else None
         after = _place(made, version) if made else (None, 0)
         now[change.environment] = after
@@ -189,9 +209,9 @@ def _steps(version: Version, changes: Iterable[ManifestChange]) -> list[Step]:
 
 def _place(made: Release, version: Version) -> tuple[Arm | None, int]:
     spec = made.spec
-    if spec.canary and spec.canary.lineage.lock_hash == version.lineage.lock_hash:
+    if spec.canary and spec.canary.image == version.image:
         return "canary", spec.weights.canary
-    if spec.stable.lineage.lock_hash == version.lineage.lock_hash:
+    if spec.stable.image == version.image:
         return "stable", spec.weights.stable
     return None, 0
 

@@ -53,7 +53,16 @@ ALIKE = (  # where one point stands for many: git's objects, which nothing point
 )
 HASH = re.compile(r"\b[0-9a-f]{12,64}\b")
 RANDOM = re.compile(r"(trunkline-|\.)[\w]{8}\b")
-HEAVY = ("mlflow.onnx", "onnx", "onnxruntime", "polars", "docker", "sqlalchemy")
+HEAVY = (
+    "docker",
+    "matplotlib.pyplot",
+    "mlflow.onnx",
+    "mlflow.store.model_registry.sqlalchemy_store",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "onnx",
+    "onnxruntime",
+    "polars",
+)
 MOST = 200  # runs; more would be an effect that is never the same
 
 

@@ -6,10 +6,11 @@ Protocol: https://distribution.github.io/distribution/spec/auth/jwt/
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import requests
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -143,36 +145,128 @@ def nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_a_token_is_asked_for_and_taken(guarded: Registry, tokens: Tokens, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REGISTRY_USER", USER)
     monkeypatch.setenv("REGISTRY_PASSWORD", PASSWORD)
-    assert door.digest_of(f"{guarded.host}/trunkline/churn:none") is None
+    assert door.digest_of(f"{guarded.host}/trunkline/churn:none", home=guarded.host) is None
     assert tokens.asked[-1] == {"service": [SERVICE], "scope": ["repository:trunkline/churn:pull"]}
 
 
 def test_what_docker_login_keeps_is_used(guarded: Registry, tmp_path: Path) -> None:
     kept = {"auths": {guarded.host: {"auth": base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()}}}
     (tmp_path / "config.json").write_text(json.dumps(kept))
-    assert door.digest_of(f"{guarded.host}/trunkline/churn:none") is None
+    assert door.digest_of(f"{guarded.host}/trunkline/churn:none", home=guarded.host) is None
     door.require_reachable(f"{guarded.host}/trunkline")
 
 
 def test_without_a_login_it_is_asked_for(guarded: Registry) -> None:
     with pytest.raises(EnvironmentFault, match="asks for a login; set REGISTRY_USER and REGISTRY_PASSWORD"):
-        door.digest_of(f"{guarded.host}/trunkline/churn:none")
+        door.digest_of(f"{guarded.host}/trunkline/churn:none", home=guarded.host)
 
 
 def test_a_wrong_login_is_told_and_not_shown(guarded: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REGISTRY_USER", USER)
     monkeypatch.setenv("REGISTRY_PASSWORD", "wrong-horse")
     with pytest.raises(EnvironmentFault, match="does not let this account read") as refused:
-        door.digest_of(f"{guarded.host}/trunkline/churn:none")
+        door.digest_of(f"{guarded.host}/trunkline/churn:none", home=guarded.host)
     assert "wrong-horse" not in refused.value.message
 
 
 def test_half_a_login_is_a_mistake(guarded: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REGISTRY_USER", USER)
     with pytest.raises(ConfigurationError, match="REGISTRY_PASSWORD is not set"):
-        door.digest_of(f"{guarded.host}/trunkline/churn:none")
+        door.digest_of(f"{guarded.host}/trunkline/churn:none", home=guarded.host)
 
 
 def test_a_registry_that_is_not_there() -> None:
     with pytest.raises(EnvironmentFault, match=r"The registry 127\.0\.0\.1:1 cannot be reached"):
         door.require_reachable("127.0.0.1:1/trunkline")
+
+
+@contextmanager
+def answering(status: int, headers: dict[str, str], content: bytes = b"") -> Iterator[tuple[str, list[str | None]]]:
+    """A host that gives one answer to everything, and the logins that it was told."""
+    told: list[str | None] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            told.append(self.headers.get("Authorization"))
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            with suppress(OSError):  # who reads no further hangs up
+                self.wfile.write(content)
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"127.0.0.1:{server.server_port}", told
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize("home", ["", "registry.example.com"])
+def test_the_login_of_the_environment_goes_to_no_other_host(home: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGISTRY_USER", USER)
+    monkeypatch.setenv("REGISTRY_PASSWORD", PASSWORD)
+    with answering(401, {"WWW-Authenticate": 'Basic realm="all"'}) as (host, told):
+        for ask in (door.digest_of, door.require, door.labels_of):
+            with pytest.raises(EnvironmentFault, match="asks for a login"):
+                ask(f"{host}/line/churn:any", home=home)
+        assert told == [None] * 3
+        with pytest.raises(EnvironmentFault, match="does not let this account read"):
+            door.digest_of(f"{host}/line/churn:any", home=host)
+        assert told[-1] is not None
+
+
+@pytest.mark.parametrize(
+    "realm", ["http://tokens.invalid/token", "http://127.0.0.1@tokens.invalid/token", "ftp://127.0.0.1/token", ""]
+)
+def test_no_login_is_sent_in_the_clear(realm: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGISTRY_USER", USER)
+    monkeypatch.setenv("REGISTRY_PASSWORD", PASSWORD)
+    with (
+        answering(401, {"WWW-Authenticate": f'Bearer realm="{realm}",service="any"'}) as (host, told),
+        pytest.raises(EnvironmentFault, match="not over TLS; refused"),
+    ):
+        door.digest_of(f"{host}/line/churn:any", home=host)
+    assert told == [None]
+
+
+def test_an_answer_without_end_is_not_read() -> None:
+    with (
+        answering(200, {}, b" " * (door.LIMIT + 1)) as (host, _),
+        pytest.raises(EnvironmentFault, match="answers with more than 4 MiB"),
+    ):
+        door.digest_of(f"{host}/line/churn:any")
+
+
+def uploaded(repository: str, content: bytes) -> dict[str, Any]:
+    """A blob brought into a registry, as a manifest lists it."""
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    place = requests.post(f"{repository}/blobs/uploads/", timeout=10).headers["Location"]
+    assert requests.put(place, params={"digest": digest}, data=content, timeout=10).status_code == 201
+    return {"mediaType": "application/octet-stream", "digest": digest, "size": len(content)}
+
+
+def test_an_image_without_one_of_its_layers_is_not_whole(tmp_path: Path) -> None:
+    kind = door.MANIFESTS[1]
+    with registry(tmp_path / "registry") as made:
+        repository = f"http://{made.host}/v2/line/churn"
+        layers = [uploaded(repository, content) for content in (b"base", b"ours")]
+        config = uploaded(repository, json.dumps({"rootfs": {"diff_ids": ["one", "two"]}}).encode())
+        for tag, listed in (("whole", layers), ("fewer", layers[:1])):
+            manifest = {"schemaVersion": 2, "mediaType": kind, "config": config, "layers": listed}
+            sent = requests.put(
+                f"{repository}/manifests/{tag}", json.dumps(manifest), headers={"Content-Type": kind}, timeout=10
+            )
+            assert sent.status_code == 201, sent.text
+        image = f"{made.host}/line/churn"
+        assert door.find_whole(f"{image}:none", home=made.host) is None
+        assert door.find_whole(f"{image}:fewer", home=made.host) is None
+        assert door.find_whole(f"{image}:whole", home=made.host) == door.find(f"{image}:whole")
+        made.blob(layers[1]["digest"]).unlink()
+        assert door.find(f"{image}:whole") is not None
+        assert door.find_whole(f"{image}:whole", home=made.host) is None

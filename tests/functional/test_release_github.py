@@ -138,7 +138,8 @@ def test_training_is_asked_for_once_where_a_change_was_merged_without_it(hub: Hu
     assert "train.yml was started on main" in said
     (asked,) = hub.github.state.dispatches
     assert (asked.workflow, asked.ref, asked.inputs) == ("train.yml", "main", {"model": "churn"})
-    hub.github.state.runs = [Run(workflow="train.yml", title="train churn")]
+    newest = hub.line.project.git("rev-parse", "HEAD")
+    hub.github.state.runs = [Run(workflow="train.yml", title="train churn", sha=newest)]
     assert "train.yml is running for it already" in hub.release("churn", code=3)
     assert len(hub.github.state.dispatches) == 1
     assert hub.open() == {}

@@ -79,7 +79,10 @@ def test_every_name_of_a_version_leads_to_the_same_chain(past: Past, where: Path
     for ref in (
         two.image,
         two.digest,
+        two.digest[:19],  # as an audit shows it
         two.digest.removeprefix("sha256:")[:12],
+        lineage.environment_hash[:8],
+        lineage.code_hash,
         lineage.model_hash[:12],  # what a prediction's answer carries
         lineage.lock_hash,
         lineage.data_hash,
@@ -107,6 +110,34 @@ def test_a_manifest_commit_is_about_all_the_versions_it_has(past: Past, where: P
     rolled_out(past)
     commits = past.write(where)
     assert sorted(chain["version"] for chain in trace(Project(where), commits[6])) == ["1", "2"]
+
+
+def test_a_commit_that_broke_or_removed_a_release_is_told_as_that(past: Past, where: Path) -> None:
+    made = release("churn", "production", stable=version("churn", 1))
+    past.release(made)
+    path = path_of("churn", "production")
+    past.commit("Just this once", {path: dump(made).replace("stable: 100", "stable: 99")})
+    past.write(where)
+    project = Project(where)
+    (edited,) = trace(project, "HEAD")
+    assert missing(edited) == {"release.yaml": f"{path} was edited by hand in this commit"}
+    project.git("rm", "-q", path)
+    project.commit("Gone")
+    (removed,) = trace(project, "HEAD")
+    assert missing(removed) == {"release.yaml": f"{path} was removed in this commit"}
+
+
+def test_one_version_in_two_images_is_two_chains(past: Past, where: Path) -> None:
+    one = version("churn", 1)
+    other = one.model_copy(update={"image": one.image.replace(one.digest, "sha256:" + "0" * 64)})
+    past.release(release("churn", "staging", stable=one))
+    past.release(release("churn", "production", stable=other))
+    past.write(where)
+    found = trace(Project(where), "churn/1")
+    assert [(chain["image"], [step["environment"] for step in chain["steps"]]) for chain in found] == [
+        (one.image, ["staging"]),
+        (other.image, ["production"]),
+    ]
 
 
 def test_missing_links_are_said(past: Past, where: Path) -> None:

@@ -8,6 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import onnx
 import polars as pl
 import pytest
 
@@ -20,10 +21,11 @@ from ci.core.errors import ConfigurationError, EnvironmentFault
 from ci.core.lineage import entries_of, stages_of
 from ci.core.records import Outcome, Plan, Verdict
 from ci.core.release import Version, dump, path_of, release
+from ci.core.releasing import Refused
 from tests.project import BIN, Project
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 RAN = re.compile(r"Running stage '([^']+)'")
@@ -273,6 +275,7 @@ def test_a_champion_that_cannot_read_the_new_rows_leaves_it_undecided(production
     assert "its code cannot read the new rows" in found.baseline.reason
     relative = [gate for gate in found.gates if gate.gate.endswith("no_worse_than.champion")]
     assert {gate.verdict for gate in relative} == {Outcome.INCONCLUSIVE}
+    assert {gate.blocks for gate in relative} == {True}, "production is not replaced by what it was not compared with"
 
 
 def test_a_champion_whose_files_are_gone_is_told_and_not_trained(challenged: Challenge, tmp_path: Path) -> None:
@@ -345,6 +348,38 @@ def test_a_stage_that_stopped_in_a_check_says_nothing_of_what_is_pinned(line: Pr
     text = '{"model": "churn", "stage": "train", "message": "no", "exit_code": 1}'
     (line.root / "artifacts/churn/problem.json").write_text(text)
     assert full.judge(line.root, "churn").problem is None
+
+
+def test_a_model_that_did_not_make_the_predictions_is_refused_though_every_hash_agrees(line: Project) -> None:
+    here = line.root / "artifacts/churn/full"
+    before = full.judge(line.root, "churn")
+    model = onnx.load(here / "model.onnx")
+    for node in model.graph.node:
+        node.output[:] = ["kept" if name == "score" else name for name in node.output]
+    kind = model.graph.output[0].type.tensor_type.elem_type
+    model.graph.initializer.append(onnx.helper.make_tensor("one", kind, [], [1.0]))
+    model.graph.node.append(onnx.helper.make_node("Sub", ["one", "kept"], ["score"]))
+    rewrite(line, {"model.onnx": model.SerializeToString()})
+    forged = md5(here / "model.onnx")
+    for name in ("training.json", "evaluation.json"):
+        text = (here / name).read_text().replace(str(before.candidate_hash), forged)
+        rewrite(line, {name: text.encode()})
+    assert dvc.outs(dvc.lock_of(line.root), "train@churn-full")[MODEL] == forged
+    told = r"churn is not released: \S+model\.onnx is not the model .*differ by up to 0\.\d+"
+    with pytest.raises(Refused, match=told):
+        full.judge(line.root, "churn")
+    assert not (here.parent / "problem.json").exists(), "no stage stopped"
+
+
+def rewrite(project: Project, contents: Mapping[str, bytes]) -> None:
+    """Other files of the full training, and a dvc.lock that pins them."""
+    lock = project.root / "dvc.lock"
+    for name, content in contents.items():
+        path = project.root / "artifacts/churn/full" / name
+        before = md5(path)
+        path.unlink()
+        path.write_bytes(content)
+        lock.write_text(lock.read_text().replace(before, md5(path)))
 
 
 def spoil(path: Path) -> None:

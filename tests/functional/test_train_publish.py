@@ -132,6 +132,33 @@ def test_a_branch_that_is_something_else_by_now_is_left_alone(
     assert handed.host.git("worktree", "list").count("\n") == 0
 
 
+def test_nothing_of_a_branch_is_run_nor_told_the_tokens(
+    handed: Handed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = tmp_path / "ran"
+    handed.host.run("git", "clone", "--quiet", "--branch", "change", FOLDER, str(tmp_path / "clone"))
+    clone = Project(tmp_path / "clone")
+    code = f"import os\nopen({str(ran)!r}, 'a').write(__file__)\n"
+    for name in ("dvc/__init__.py", "dvc/__main__.py", "yaml.py", "sitecustomize.py"):
+        (clone.root / name).parent.mkdir(exist_ok=True)
+        (clone.root / name).write_text(code)
+    (clone.root / ".gitattributes").write_text("*.md filter=theirs\n")
+    (clone.root / ".dvc/config").write_text("[core]\n    site_cache_dir = ../theirs\n    remote = none\n")
+    (clone.root / ".dvc/config.local").write_text("not even settings")
+    clone.git("add", "--force", ".dvc/config.local")
+    clone.commit("theirs")
+    clone.git("push", "--quiet", "origin", "change")
+    handed.host.git("config", "filter.theirs.smudge", f"touch {ran}; cat")
+    handed.host.git("config", "filter.theirs.required", "true")
+    hook = handed.host.root / ".git/hooks/post-checkout"
+    hook.write_text(f"#!/bin/sh\ntouch {ran}\n")
+    hook.chmod(0o755)
+    monkeypatch.setenv("TRUNKLINE_TOKEN", "a-token")
+    handed.publish()
+    assert handed.entries("change") == handed.handed_over()
+    assert not ran.exists()
+
+
 def merge(handed: Handed) -> None:
     handed.git("update-ref", "refs/heads/main", handed.sha)
 

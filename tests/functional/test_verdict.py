@@ -183,14 +183,14 @@ def test_a_job_that_judges_another_model_too_has_no_verdict(line: Line, capsys: 
     assert line.judge("churn", "fraud") == 0
     line.put(line.verdict("fraud"), "check-churn/fraud/smoke/verdict.json")
     assert line.judge("churn", "fraud") == 1
-    assert "is not for the check of 'churn' to write" in capsys.readouterr().err
+    assert "is not for the check job of 'churn' to write" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("lie", "words"),
     [
-        ({"model": "churn"}, "is of model 'churn', but 'fraud' is checked"),
-        ({"mode": "full"}, "is of mode 'full', but 'smoke' is checked"),
+        ({"model": "churn"}, "is of model 'churn', but 'fraud' is asked for"),
+        ({"mode": "full"}, "is of mode 'full', but 'smoke' is asked for"),
         ({"commit": "d" * 40}, f"is of commit '{'d' * 40}', but '"),
         ({"commit": None}, "is of commit 'None', but '"),
     ],

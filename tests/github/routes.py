@@ -201,7 +201,14 @@ class Routes:
             return not_found()
         example = self._contract.example("workflow-run-paginated")["workflow_runs"][0]
         found = [
-            {**example, "display_title": one.title, "status": one.status, "head_branch": one.branch, "event": one.event}
+            {
+                **example,
+                "display_title": one.title,
+                "status": one.status,
+                "head_branch": one.branch,
+                "head_sha": one.sha,
+                "event": one.event,
+            }
             for one in self.state.runs
             if one.workflow == workflow
             and query.get("branch", one.branch) == one.branch
@@ -217,7 +224,8 @@ class Routes:
         inputs = body.get("inputs", {})
         self.state.dispatches.append(Dispatch(workflow=workflow, ref=body["ref"], inputs=inputs))
         title = " ".join([workflow.partition(".")[0], *inputs.values()])
-        self.state.runs.append(Run(workflow=workflow, title=title, branch=body["ref"]))
+        sha = origin.at(self.state, body["ref"]) if self.state.origin else None
+        self.state.runs.append(Run(workflow=workflow, title=title, branch=body["ref"], sha=sha or "0" * 40))
         if not body.get("return_run_details"):
             return 204, {}, None
         number = len(self.state.runs)

@@ -69,6 +69,7 @@ class Run(Part):
 
     workflow: str
     title: str
+    sha: str
     branch: str = "main"
     event: str = "workflow_dispatch"
     status: str = "queued"

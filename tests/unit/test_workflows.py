@@ -170,6 +170,18 @@ def test_whoever_may_write_takes_code_from_the_default_branch_alone() -> None:
                 assert step["with"]["path"].startswith("${{ runner.temp }}/")
 
 
+def test_no_environment_that_a_pull_request_could_have_left_runs_beside_secrets_or_write_permissions() -> None:
+    for (workflow, name), grant in GRANTS.items():
+        job = load(GITHUB / "workflows" / workflow)["jobs"][name]
+        if grant.writes or grant.secrets:
+            (setup,) = [step for step in job["steps"] if step.get("uses") == "./.github/actions/setup"]
+            assert setup["with"]["cache"] == "false", f"{workflow}: {name}"
+            assert not any(step.get("uses", "").startswith("actions/cache") for step in job["steps"])
+    action = load(GITHUB / "actions" / "setup" / "action.yml")
+    caches = [step for step in action["runs"]["steps"] if step.get("uses", "").startswith("actions/cache")]
+    assert [step["if"] for step in caches] == ["inputs.cache == 'true'"]
+
+
 @each_file
 def test_no_expression_stands_in_a_script(path: Path) -> None:
     assert [step["run"] for step in steps(path) if "${{" in step.get("run", "")] == []
@@ -323,7 +335,7 @@ def test_provenance_is_attested_of_the_digest_that_the_release_handed_over() -> 
     *_, release, attest = job["steps"]
     assert (release["id"], release["run"]) == ("release", 'trunkline release "$MODEL"')
     assert attest["uses"].startswith("actions/attest-build-provenance@")
-    assert attest["if"] == "steps.release.outputs.digest != ''"
+    assert attest["if"] == "${{ !cancelled() && steps.release.outputs.digest != '' }}", "also after a failed release"
     assert attest["with"] == {
         "subject-name": "${{ steps.release.outputs.repository }}",
         "subject-digest": "${{ steps.release.outputs.digest }}",

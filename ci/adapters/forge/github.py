@@ -163,14 +163,17 @@ class GitHub:
         return self._once(there, put)
 
     def dispatch(self, workflow: str, ref: str, inputs: Mapping[str, str]) -> str:
-        """See Forge. A run that waits or works, and whose name says the same, is not started again."""
+        """See Forge. A run of the newest commit that goes on, and whose name says the same, is not started again."""
         path = f"{self._path}/actions/workflows/{workflow}"
         title = [workflow.partition(".")[0], *inputs.values()]
 
         def running() -> str | None:
+            head = f"refs/heads/{ref}"
+            newest = self.remote.at(head).get(head)  # asked each time: what is started now is started on that
             query: dict[str, str | int] = {"event": "workflow_dispatch", "branch": ref}
             for run in self.client.send("GET", f"{path}/runs", params=query)["workflow_runs"]:
-                if run["status"] in WAITING and set(title) <= set(run["display_title"].split()):
+                same = run["head_sha"] == newest and set(title) <= set(run["display_title"].split())
+                if same and run["status"] in WAITING:
                     return f"{workflow} is running for it already: {run['html_url']}"
             return None
 

@@ -30,12 +30,16 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What relative gates compare with: one model (`unchanged`), rows in pairs, or nothing (`why_not`)."""
+    """What relative gates compare with: one model (`unchanged`), rows in pairs, or nothing (`why_not`).
+
+    `owed` where there is a champion: what it serves is not replaced by what it was not compared with.
+    """
 
     kind: str | None
     unchanged: str | None = None
     pairing: Pairing | None = None
     why_not: str | None = None
+    owed: bool = False
 
 
 def compare(evidence: Evidence) -> Comparison:
@@ -43,14 +47,15 @@ def compare(evidence: Evidence) -> Comparison:
     baseline = evidence.baseline
     if baseline is None:
         return Comparison(None, why_not="no baseline was given")
+    owed = baseline.kind == "champion" and baseline.commit is not None
     if baseline.status == "missing":
-        return Comparison(baseline.kind, why_not=baseline.reason)
+        return Comparison(baseline.kind, why_not=baseline.reason, owed=owed)
     if baseline.status == "unchanged":
         words = f"unchanged: model and predictions are those of {baseline.kind}, byte for byte"
         return Comparison(baseline.kind, unchanged=words)
     pairing = _pairing(evidence)
     if isinstance(pairing, str):
-        return Comparison(baseline.kind, why_not=pairing)
+        return Comparison(baseline.kind, why_not=pairing, owed=owed)
     return Comparison(baseline.kind, pairing=pairing)
 
 

@@ -54,7 +54,7 @@ def result(gate: Gate, part: Slice | None, measured: Measured | None, finding: F
     """A gate's result on one set of rows, from what was measured there (if anything) and found."""
     value = finite(measured.value) if measured else None
     baseline = finite(measured.baseline) if measured and gate.baseline else None
-    blocking = gate.on_inconclusive == "block"
+    blocking = gate.on_inconclusive == "block" or finding.blocks
     return GateResult(
         gate=str(gate.name(part.column, part.value) if part else gate.name()),
         metric=gate.metric.label,

@@ -21,11 +21,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Finding:
-    """What a gate found: the verdict, why, and the interval that it or a reader looks at."""
+    """What a gate found: the verdict, why, and the interval that it or a reader looks at.
+
+    With `blocks`, one that is inconclusive blocks whatever the policy.
+    """
 
     verdict: Outcome
     reason: str
     interval: Interval | None = None
+    blocks: bool = False
 
 
 def family(gate: Gate, measured: Sequence[Measured], note: str) -> list[Finding]:
@@ -85,7 +89,9 @@ def incomparable(gate: Gate, comparison: Comparison) -> Finding | None:
     if comparison.unchanged:
         return Finding(Outcome.PASS, comparison.unchanged)
     if comparison.why_not:
-        return Finding(Outcome.INCONCLUSIVE, f"nothing to compare with: {comparison.why_not}")
+        more = "; as there is a champion, that blocks" if comparison.owed else ""
+        words = f"nothing to compare with: {comparison.why_not}{more}"
+        return Finding(Outcome.INCONCLUSIVE, words, blocks=comparison.owed)
     return None
 
 

@@ -50,6 +50,20 @@ def tagged(registry: str, model: str, lock_hash: str) -> str:
     return f"{registry}/{model}:{lock_hash[:TAG_LENGTH]}"
 
 
+def require_ours(image: str, registry: str, model: str, *, file: str) -> None:
+    """Raise ConfigurationError unless an image is in the place for the model's images; `file` is what names it.
+
+    Labels cannot tell that: whoever makes an image writes into them what they like.
+    """
+    repository = image.partition("@")[0]
+    if repository != f"{registry}/{model}":
+        raise ConfigurationError(
+            f"{file} names the image {image[:200]}, but images of {model} are in {registry}/{model} alone, as "
+            "release.registry of params.yaml says; take that file back to what `trunkline release` wrote.",
+            file=file,
+        )
+
+
 def is_pinned(base: str) -> bool:
     """Whether `base` is a digest (`name@sha256:...`) or a local image's id (`sha256:...`), not a tag that moves."""
     return DIGEST.fullmatch(base.rpartition("@")[2]) is not None

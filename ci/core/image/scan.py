@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import pickletools
 import re
+
+from ci.core.image import archives, pickles
 
 SECRET_NAMES = re.compile(
     r"(\.env(\..+)?|\.netrc|_netrc|\.pypirc|\.npmrc|\.pgpass|\.git-credentials|\.dockercfg|\.boto|\.s3cfg|\.htpasswd"
@@ -11,12 +12,18 @@ SECRET_NAMES = re.compile(
     r"|config\.local|.+\.(p12|pfx|jks|keystore|kdbx|ppk|key))"
 )
 SECRET_FOLDERS = frozenset({".aws", ".azure", ".docker", ".dvc", ".git", ".gnupg", ".kube", ".ssh"})
+PRIVATE_KEY = rb"-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----(?:\s|\\+[rn])+(?:[A-Za-z0-9+/=:,\s-]|\\+[rn]){64}"
+AWS_SECRET = rb"(?i:secret_?access_?key)[\"']?\s{0,9}[:=]\s{0,9}[\"']?[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])"
 SECRETS = tuple(  # what it is, bytes that every one of them has and that are fast to look for, and its whole form
     (words, marker, re.compile(form))
     for words, marker, form in (
-        ("a private key", b"PRIVATE KEY-----", rb"-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----\s+[A-Za-z0-9+/=:,\s-]{64}"),
+        ("a private key", b"PRIVATE KEY-----", PRIVATE_KEY),
         ("an AWS key", b"AKIA", rb"\bAKIA[0-9A-Z]{16}\b"),
         ("an AWS key", b"ASIA", rb"\bASIA[0-9A-Z]{16}\b"),
+        *(("an AWS secret key", marker, AWS_SECRET) for marker in (b"secret_access_key", b"SECRET_ACCESS_KEY")),
+        ("an AWS secret key", b"ecretAccessKey", AWS_SECRET),
+        *(("a Stripe key", marker, rb"\b[sr]k_live_[0-9A-Za-z]{20}") for marker in (b"sk_live_", b"rk_live_")),
+        ("an Anthropic key", b"sk-ant-", rb"\bsk-ant-[A-Za-z0-9_-]{20}"),
         *(("a GitHub token", b"gh%c_" % kind, rb"\bgh%c_[A-Za-z0-9]{36}" % kind) for kind in b"pousr"),
         ("a GitHub token", b"github_pat_", rb"\bgithub_pat_[A-Za-z0-9_]{60}"),
         ("a GitLab token", b"glpat-", rb"\bglpat-[A-Za-z0-9_-]{20}"),
@@ -27,36 +34,55 @@ SECRETS = tuple(  # what it is, bytes that every one of them has and that are fa
     )
 )
 PICKLE_NAMES = re.compile(r".+\.(pkl|pickle|pck|dill|joblib|pt|pth|ckpt)(\.(gz|bz2|xz|z|zst))?", re.IGNORECASE)
-NUMPY_OBJECTS = re.compile(rb"\x93NUMPY.{1,7}\{'descr': '\|O'", re.DOTALL)
-ZIP, INNER_PICKLE = b"PK\x03\x04", b"data.pkl"
+SETTING_NAMES = re.compile(
+    r".*(PASSWORD|PASSWD|SECRET|TOKEN|CREDENTIALS|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY)", re.IGNORECASE
+)
+MOST_NULS = 0.3  # of all bytes: what has more may be a text with two or four bytes a letter
+DEEPEST = 3  # archives in archives
 
 
-def refusal(path: str, content: bytes) -> str | None:
+def refusal(path: str, content: bytes, depth: int = 0) -> str | None:
     """Why a file may not be in an image, or None. `path` is from the image's root, without a leading slash."""
     *folders, name = path.split("/")
     if found := SECRET_FOLDERS & {*folders}:
         return f"it is in {min(found)}/, where credentials are kept"
     if SECRET_NAMES.fullmatch(name):
         return "its name is one that secrets have"
-    for words, marker, form in SECRETS:
-        if marker in content and form.search(content):
-            return f"it holds what looks like {words}"
-    if PICKLE_NAMES.fullmatch(name) or _is_pickle(content):
+    if words := _secret(content):
+        return f"it holds what looks like {words}"
+    if PICKLE_NAMES.fullmatch(name) or pickles.is_pickle(content):
         return "it is a pickle file, and reading one can run any code"
+    return _refused_inside(content, depth)
+
+
+def _refused_inside(content: bytes, depth: int) -> str | None:
+    """Why what is packed in a file may not be in an image, or None."""
+    try:
+        for inner, unpacked in archives.unpacked(content):
+            if depth == DEEPEST:
+                return "it has archives in archives in archives, which nobody looks into"
+            if why := refusal(inner, unpacked, depth + 1):
+                return why
+    except archives.Closed as closed:
+        return f"it is an archive that cannot be looked into ({closed})"
     return None
 
 
-def _is_pickle(content: bytes) -> bool:
-    """Whether bytes are a pickle of protocol 2 or later, a zip with one as torch writes, or numpy's objects."""
-    if content.startswith(ZIP):
-        return INNER_PICKLE in content
-    if NUMPY_OBJECTS.match(content):
-        return True
-    if not (content.startswith(b"\x80") and content[1:2] in {b"\x02", b"\x03", b"\x04", b"\x05"}):
-        return False
-    try:
-        for _ in pickletools.genops(content):
-            pass
-    except Exception:  # noqa: BLE001 - pickletools documents no exceptions; what it cannot read is no whole pickle
-        return False
-    return True
+def refused_setting(name: str, value: str) -> str | None:
+    """Why a variable or a label may not be in an image's configuration, or None."""
+    if SETTING_NAMES.fullmatch(name) and value:
+        return "its name is one that secrets have"
+    words = _secret(f"{name}={value}".encode())
+    return f"it holds what looks like {words}" if words else None
+
+
+def _secret(content: bytes) -> str | None:
+    """What secret is in a content, or None; in a text of UTF-16 as well."""
+    texts = [content]
+    if content.count(0) > MOST_NULS * len(content):
+        texts.append(content.replace(b"\0", b""))
+    for text in texts:
+        for words, marker, form in SECRETS:
+            if marker in text and form.search(text):
+                return words
+    return None

@@ -63,6 +63,55 @@ def test_what_was_pushed_here_is_pulled_there(root: Path) -> None:
     assert (tree / "one.txt").read_text() == "1\n"
 
 
+def test_dvc_takes_no_module_from_where_it_runs_and_is_told_no_token(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / "dvc").mkdir()
+    for name in ("dvc/__init__.py", "dvc/__main__.py", "yaml.py"):
+        (root / name).write_text(f"open({str(root / 'ran')!r}, 'w')\n")
+    for name in ("GITHUB_TOKEN", "TRUNKLINE_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "ANOTHER"):
+        monkeypatch.setenv(name, "told")
+    (root / "stage.py").write_text("")
+    (root / "dvc.yaml").write_text("stages:\n  one:\n    cmd: python -m stage && env > one.txt\n    outs: [one.txt]\n")
+    assert dvc.repro(root, ["one"]), "a stage finds the project's code"
+    assert not (root / "ran").exists()
+    told = {line.partition("=")[0] for line in (root / "one.txt").read_text().splitlines()}
+    assert "ANOTHER" in told
+    assert told.isdisjoint({"GITHUB_TOKEN", "TRUNKLINE_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"})
+
+
+def test_an_isolated_worktree_has_the_settings_of_here_and_pins_alone(root: Path) -> None:
+    tree = root / ".trunkline" / "tree"
+    git.add_worktree(root, tree, "HEAD")
+    (tree / ".dvc/config.local").write_text("[core]\n    remote = theirs\n")
+    (tree / ".dvc/config").unlink()
+    (tree / ".dvc/config").symlink_to(root / "one.txt")
+    (tree / "data.dvc").write_text(
+        "deps:\n- path: s3://b/x\n  fs_config: {configpath: theirs}\n"
+        "outs:\n- {path: x, md5: 0123456789abcdef0123456789abcdef, fs_config: {configpath: theirs}}\n"
+    )
+    (tree / "sub").mkdir()
+    (tree / "sub/link.dvc").symlink_to(tree / "data.dvc")
+    dvc.isolate(root, tree)
+    assert [path.name for path in (tree / ".dvc").iterdir()] == ["config"]
+    assert (tree / ".dvc/config").read_bytes() == (root / ".dvc/config").read_bytes()
+    assert "theirs" not in (tree / "data.dvc").read_text()
+    assert dvc.pinned(tree) == {"x": "0123456789abcdef0123456789abcdef"}
+    assert not (tree / "sub/link.dvc").exists()
+    assert (root / "one.txt").read_text() == "1\n"
+    assert "data.dvc" in dvc.stale(tree)
+
+
+def test_a_folder_of_settings_that_is_a_link_is_replaced_and_not_followed(root: Path) -> None:
+    tree = root / ".trunkline" / "tree"
+    git.add_worktree(root, tree, "HEAD")
+    (tree / ".dvc").rename(tree / "theirs")
+    (tree / ".dvc").symlink_to("theirs")
+    dvc.isolate(root, tree)
+    assert not (tree / ".dvc").is_symlink()
+    assert (tree / "theirs/config").is_file()
+
+
 def test_a_push_is_tried_again_and_then_told(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

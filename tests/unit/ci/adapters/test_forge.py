@@ -58,9 +58,16 @@ def github() -> Iterator[GitHub]:
         yield stand
 
 
+@pytest.fixture
+def hosting(github: GitHub, root: Path) -> GitHub:
+    """The same with the repository behind it."""
+    github.state.origin = str(root)
+    return github
+
+
 def served(github: GitHub, root: Path, slept: list[float] | None = None) -> Forge:
     client = Client(github.state.token, github.url, sleep=(slept if slept is not None else []).append, now=lambda: 0.0)
-    return Forge(client, github.state.repo, Remote(root, "nowhere"))
+    return Forge(client, github.state.repo, Remote(root, github.state.origin or "nowhere"))
 
 
 # --- which one ---------------------------------------------------------------------------------
@@ -180,46 +187,59 @@ def test_settings_that_are_in_the_environment_already_stay(root: Path, monkeypat
 # --- GitHub ------------------------------------------------------------------------------------
 
 
-def test_a_workflow_is_started_once(github: GitHub, root: Path) -> None:
-    hub = served(github, root)
+def test_a_workflow_is_started_once(hosting: GitHub, root: Path) -> None:
+    hub = served(hosting, root)
     assert "train.yml was started on main: https://github.com/octo/line/actions/runs/1" in hub.dispatch(
         "train.yml", "main", INPUTS
     )
-    assert github.state.dispatches == [Dispatch(workflow="train.yml", ref="main", inputs=INPUTS)]
+    assert hosting.state.dispatches == [Dispatch(workflow="train.yml", ref="main", inputs=INPUTS)]
     assert "is running for it already" in hub.dispatch("train.yml", "main", INPUTS)
-    assert len(github.state.dispatches) == 1
+    assert len(hosting.state.dispatches) == 1
     hub.dispatch("train.yml", "main", {"model": "fraud"})
-    assert len(github.state.dispatches) == 2
-    github.state.runs[0].status = "completed"
+    assert len(hosting.state.dispatches) == 2
+    hosting.state.runs[0].status = "completed"
     hub.dispatch("train.yml", "main", INPUTS)
-    assert len(github.state.dispatches) == 3
+    assert len(hosting.state.dispatches) == 3
 
 
 @pytest.mark.parametrize("status", [0, 502])
-def test_a_start_whose_answer_is_lost_is_not_made_twice(github: GitHub, root: Path, status: int) -> None:
-    github.state.faults.append(Fault(method="POST", path="/dispatches$", status=status, after_write=True))
-    assert "is running for it already" in served(github, root).dispatch("train.yml", "main", INPUTS)
-    assert len(github.state.dispatches) == 1
+def test_a_start_whose_answer_is_lost_is_not_made_twice(hosting: GitHub, root: Path, status: int) -> None:
+    hosting.state.faults.append(Fault(method="POST", path="/dispatches$", status=status, after_write=True))
+    assert "is running for it already" in served(hosting, root).dispatch("train.yml", "main", INPUTS)
+    assert len(hosting.state.dispatches) == 1
 
 
-def test_a_start_that_stays_unanswered_is_told(github: GitHub, root: Path) -> None:
-    github.state.faults.append(Fault(method="POST", path="/dispatches$", status=502, times=99))
+def test_a_run_of_an_older_commit_does_not_count(hosting: GitHub, root: Path) -> None:
+    """It trains what was merged before, so what was merged since would never be trained."""
+    hub = served(hosting, root)
+    hub.dispatch("train.yml", "main", INPUTS)
+    commit(root, "params.yaml", "models: [churn, fraud]\n")
+    assert "was started on main" in hub.dispatch("train.yml", "main", INPUTS)
+    assert "is running for it already" in hub.dispatch("train.yml", "main", INPUTS)
+    assert len(hosting.state.dispatches) == 2
+    assert len({one.sha for one in hosting.state.runs}) == 2
+
+
+def test_a_start_that_stays_unanswered_is_told(hosting: GitHub, root: Path) -> None:
+    hosting.state.faults.append(Fault(method="POST", path="/dispatches$", status=502, times=99))
     with pytest.raises(Broken):
-        served(github, root).dispatch("train.yml", "main", INPUTS)
-    github.state.faults.clear()
+        served(hosting, root).dispatch("train.yml", "main", INPUTS)
+    hosting.state.faults.clear()
 
 
-def test_a_run_that_a_person_started_for_another_branch_does_not_count(github: GitHub, root: Path) -> None:
-    github.state.runs.append(Run(workflow="train.yml", title="train churn", branch="work"))
-    served(github, root).dispatch("train.yml", "main", INPUTS)
-    assert len(github.state.dispatches) == 1
+def test_a_run_that_a_person_started_for_another_branch_does_not_count(hosting: GitHub, root: Path) -> None:
+    hosting.state.runs.append(
+        Run(workflow="train.yml", title="train churn", branch="work", sha=run(root, "rev-parse", "HEAD"))
+    )
+    served(hosting, root).dispatch("train.yml", "main", INPUTS)
+    assert len(hosting.state.dispatches) == 1
 
 
-def test_a_workflow_that_is_not_there_is_told(github: GitHub, root: Path) -> None:
+def test_a_workflow_that_is_not_there_is_told(hosting: GitHub, root: Path) -> None:
     with pytest.raises(NotFound):
-        served(github, root).dispatch("nowhere.yml", "main", INPUTS)
+        served(hosting, root).dispatch("nowhere.yml", "main", INPUTS)
     with pytest.raises(Invalid, match="No ref found"):
-        served(github, root).dispatch("train.yml", "gone", INPUTS)
+        served(hosting, root).dispatch("train.yml", "gone", INPUTS)
 
 
 def test_who_agreed_to_a_commit(github: GitHub, root: Path) -> None:

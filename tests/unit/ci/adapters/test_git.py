@@ -179,3 +179,20 @@ def test_text_at_a_commit(repository: Path) -> None:
     commit(repository, "a", "2")
     assert git.show(repository, first, "a") == "1"
     assert git.show(repository, first, "nowhere") is None
+
+
+def test_an_inert_worktree_runs_no_hook_and_no_filter(repository: Path, tmp_path: Path) -> None:
+    commit(repository, ".gitattributes", "a filter=theirs\nb filter=process\n")
+    commit(repository, "b", "1")
+    made = commit(repository, "a", "1")
+    ran = tmp_path / "ran"
+    for name, value in (("theirs.smudge", f"touch {ran}; cat"), ("theirs.required", "true"), ("process.process", "no")):
+        run(repository, "config", f"filter.{name}", value)
+    run(repository, "config", "filter.process.required", "true")
+    hook = repository / ".git/hooks/post-checkout"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\ntouch {ran}\n")
+    hook.chmod(0o755)
+    git.add_worktree(repository, tmp_path / "tree", made, inert=True)
+    assert (tmp_path / "tree/a").read_text() == (tmp_path / "tree/b").read_text() == "1"
+    assert not ran.exists()

@@ -120,6 +120,44 @@ def test_a_server_that_is_not_there_is_told_without_the_password(
     assert "hunter2" not in words
 
 
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("postgresql://user:pa/ss@host/db", "postgresql://host/db"),
+        ("postgresql://user:p@ss@host:5432/db?sslpassword=hidden", "postgresql://host:5432/db"),
+        ("https://token@host/mlflow", "https://host/mlflow"),
+        ("https://host/mlflow?password=hidden", "https://host/mlflow"),
+        ("https://host?token=hid@den", "https://..."),
+        ("https://user:pa?ss@host/mlflow", "https://..."),
+        ("sqlite:////home/a@b/mlflow.db?mode=ro", "sqlite:////home/a@b/mlflow.db"),
+        ("databricks", "databricks"),
+    ],
+)
+def test_no_part_of_a_login_or_a_query_is_shown(
+    uri: str, shown: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    assert Models(tmp_path).shown == shown
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        "no driver for postgresql://user:p@hunter2@host/db",
+        'could not translate host name "hunter2@host" to address',
+        "invalid port: 'hunter2'",
+        "cannot open /api?token=hunter2",
+    ],
+)
+def test_what_a_driver_quotes_of_a_password_is_not_shown(
+    error: str, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://user:p@hunter2@host/db")
+    words = Models(root)._fault(ValueError(error)).message
+    assert "MLflow at postgresql://host/db does not answer" in words
+    assert "hunter2" not in words
+
+
 def test_a_server_that_is_down_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with server(503) as address:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://{address}")

@@ -44,13 +44,13 @@ BASE_LAYER = layer(
 )
 
 
-def save(path: Path, *layers: bytes, day: int = 1) -> Path:
+def save(path: Path, *layers: bytes, day: int = 1, **settings: Any) -> Path:
     """An image of these layers, as a daemon would save it on a day."""
     config = {
         "architecture": "amd64",
         "os": "linux",
         "created": f"2026-11-0{day}",
-        "config": {"User": "10001", "Hostname": f"host-{day}"},
+        "config": {"User": "10001", "Hostname": f"host-{day}", **settings},
         "history": [{"created_by": "base"}, *({"created_by": f"day {day}"} for _ in layers)],
         "rootfs": {"type": "layers", "diff_ids": ["sha256:base", *("sha256:any" for _ in layers)]},
     }
@@ -179,6 +179,19 @@ def test_what_was_found_is_told_and_what_is_made_of_it_is_added(tmp_path: Path) 
 def test_what_may_not_be_in_an_image(tmp_path: Path, bad: Member, words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         sealed(tmp_path, layer([*SERVER, (bad, b"")]))
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"Env": ["PATH=/bin", "API_TOKEN=abc"]}, "ENV API_TOKEN .its name is one that secrets have"),
+        ({"Labels": {"note": "AKIAIOSFODNN7EXAMPLE"}}, "LABEL note .it holds what looks like an AWS key"),
+    ],
+)
+def test_what_may_not_be_in_a_configuration(tmp_path: Path, settings: dict[str, Any], words: str) -> None:
+    saved = save(tmp_path / "saved.tar", layer(SERVER), **settings)
+    with pytest.raises(ConfigurationError, match=words):
+        seal(saved, tmp_path / "out.tar", plan())
 
 
 def test_all_that_is_refused_is_told(tmp_path: Path) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
 from ci.core.errors import ConfigurationError
-from ci.core.handover import entries, merged
+from ci.core.handover import LARGEST, entries, merged
 from ci.core.lineage import of_lock
 from tests.unit.ci.core import test_training
 
@@ -85,6 +86,55 @@ def test_references_are_refused_before_anything_is_built_of_them() -> None:
         f"  a{n}: &a{n} [*a{n - 1 if n else ''}, *a{n - 1 if n else ''}]\n" for n in range(60)
     )
     assert "has references in it" in refused(bomb)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "!!binary aGk=",
+        "!!timestamp x",
+        '!!int ""',
+        ".nan",
+        "-.inf",
+        "2024-01-01",
+        "2024-99-99",
+        "{1: 2, a: 3}",
+        "{[1]: 2}",
+        "[[{a: {2024-01-01: b}}]]",
+        '"\\ud800"',
+        "0x" + "f" * 5000,
+        "1" * 5000,
+        "1:" * 200 + "1.5",
+    ],
+)
+def test_params_are_what_json_can_say(value: str) -> None:
+    stages = lock()
+    stages["train@a-full"]["params"] = {"p.yaml": {"x": "HERE"}}
+    refused(text(stages).replace("HERE", value))
+
+
+def test_plain_params_are_taken() -> None:
+    stages = lock()
+    stages["train@a-full"]["params"] = {"p.yaml": {"x": {"y": [1, -2.5, True, None, "ä", {"z": []}]}}}
+    assert entries(text(stages), "a", "f") == stages
+
+
+@pytest.mark.parametrize("field", ["cmd: ", "md5: ", "size: "])
+def test_bytes_and_endless_numbers_are_refused_wherever_they_stand(field: str) -> None:
+    for value in ("!!binary aGk=", "0x" + "f" * 5000):
+        given = re.sub(rf"{field}.*", f"{field}{value}", text(lock()), count=1)
+        assert value in given
+        refused(given)
+
+
+@pytest.mark.parametrize(("opens", "closes"), [("[", "]"), ("{a: ", "}")])
+def test_deep_nesting_is_refused_in_words(opens: str, closes: str) -> None:
+    for depth in (40, 50_000):
+        assert "nested more than 32 deep" in refused(f"stages: {opens * depth}{closes * depth}")
+
+
+def test_a_lock_larger_than_any_is_refused_before_it_is_read() -> None:
+    assert "1,048,577 characters, and a lock at most 1,048,576" in refused("[" * (LARGEST + 1))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from ci.core.history import ManifestChange
 from ci.core.lineage import Lineage, stages_of
 from ci.core.params import Environment
 from ci.core.records import Outcome
-from ci.core.release import Release, Version, dump, parse, path_of, release
+from ci.core.release import Release, Version, dump, parse, path_of, propose, release
 from ci.core.releasing import (
     Due,
     Place,
@@ -74,6 +74,13 @@ def test_nothing_is_due_while_an_environment_is_rolling_it_out() -> None:
     found = due([Place("staging", stands("staging", A, B, 25)), Place("production", None)], "b" * 64)
     assert found.environment is None
     assert found.words == "staging is rolling it out, now with 25 per cent of the traffic"
+
+
+def test_what_is_stable_already_ends_the_rollout_of_a_version_that_main_went_back_from() -> None:
+    both = [Place("staging", stands("staging", A)), Place("production", stands("production", A, B, 25))]
+    assert due(both, "a" * 64) == Due("production", "production is still rolling out another version", A)
+    ended = propose("churn", "production", A, both[1].release, 5)
+    assert ended == stands("production", A)
 
 
 def test_nothing_is_due_when_every_environment_runs_it() -> None:

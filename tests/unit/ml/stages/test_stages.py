@@ -20,7 +20,7 @@ from ci.core.records import Evaluation, Latency, Problem, Training
 from ml.errors import StageError
 from ml.files import md5, write_json
 from ml.models.churn.simulate import simulate
-from ml.stages import evaluate, latency, prepare, train
+from ml.stages import evaluate, latency, prepare, rescore, train
 from ml.stages.run import run
 
 STAGES = {"prepare": prepare.body, "train": train.body, "evaluate": evaluate.body, "latency": latency.body}
@@ -119,6 +119,57 @@ def test_latency_is_measured_once_for_a_model(root: Path) -> None:
     record.write_text('{"model_hash": "that of another model"}')
     assert stage(root, "latency") == 0
     assert Latency.model_validate_json(record.read_bytes()).runs > 0
+
+
+def rescored(done: Path, *columns: pl.Expr, rows: int = 10_000) -> None:
+    """Hold predictions that were changed to those that the model made."""
+    made = pl.read_parquet(done / "predictions.parquet")
+    kept = made.head(rows).with_columns(*columns)
+    rescore.require_same(kept, made, Path("model.onnx"), Path("predictions.parquet"))
+
+
+def test_the_model_still_gives_its_predictions(root: Path) -> None:
+    for name in STAGES:
+        assert stage(root, name) == 0
+    arguments = Namespace(model="churn", mode="smoke")
+    assert run("rescore", rescore.body, arguments, root=root) == 0
+    path = root / "artifacts/churn/smoke/predictions.parquet"
+    pl.read_parquet(path).with_columns(score=1 - pl.col("score")).write_parquet(path)
+    assert run("rescore", rescore.body, arguments, root=root) == 3
+    assert "model.onnx is not the model that predictions.parquet was made with" in problem(root).message
+
+
+@pytest.mark.parametrize("column", [pl.col("score") + 5e-7, pl.col("score") * (1 - 5e-7)])
+def test_what_another_processor_rounds_is_the_same_score(done: Path, column: pl.Expr) -> None:
+    rescored(done, column)
+
+
+def test_large_values_are_held_to_a_share_of_them(done: Path) -> None:
+    made = pl.read_parquet(done / "predictions.parquet").with_columns(score=pl.col("score") + 1e6)
+    kept = made.with_columns(pl.col("score") + 5)
+    rescore.require_same(kept, made, Path("model.onnx"), Path("predictions.parquet"))
+
+
+@pytest.mark.parametrize("score", [0.5, float("nan")])
+def test_one_score_that_is_another_is_told(done: Path, score: float) -> None:
+    first = pl.int_range(pl.len()) == 0
+    with pytest.raises(StageError, match=r"1 of .* scores differ by up to"):
+        rescored(done, pl.when(first).then(score).otherwise(pl.col("score")).alias("score"))
+
+
+@pytest.mark.parametrize(
+    ("columns", "rows"),
+    [
+        ([(1 - pl.col("label")).cast(pl.Int8).alias("label")], 10_000),
+        ([pl.col("row_id") + 1], 10_000),
+        ([pl.lit("another").alias("gender")], 10_000),
+        ([pl.col("score").cast(pl.String)], 10_000),
+        ([], 20),
+    ],
+)
+def test_predictions_of_other_rows_are_told(done: Path, columns: list[pl.Expr], rows: int) -> None:
+    with pytest.raises(StageError, match=r"is not of the rows of test\.parquet"):
+        rescored(done, *columns, rows=rows)
 
 
 def test_the_same_rows_have_the_same_hash_whatever_their_features(done: Path) -> None:

@@ -8,7 +8,8 @@ import pytest
 from ci.core.errors import ConfigurationError
 from ci.core.gating.gates import columns, judge
 from ci.core.gating.rules import family
-from ci.core.records import Baseline, Check, Outcome, Validation, Violation
+from ci.core.gating.waivers import apply as waive
+from ci.core.records import Baseline, Check, Outcome, Validation, Violation, Waiver
 from ci.core.statistics import measure as measuring
 from tests.unit.ci.core import cases
 
@@ -154,6 +155,31 @@ def test_without_a_baseline_relative_gates_are_inconclusive(baseline: Baseline |
     results = judged(lines, cases.evidence(mine, theirs, baseline=baseline, baseline_training=None))
     assert [(result.verdict, result.reason) for result in results] == [(INCONCLUSIVE, words)] * 2
     assert all(result.baseline is None and result.difference is None for result in results)
+
+
+@pytest.mark.parametrize(("commit", "blocks"), [("c" * 40, True), (None, False)])
+def test_a_champion_that_cannot_be_compared_with_blocks_whatever_the_policy(commit: str | None, blocks: bool) -> None:
+    missing = Baseline(kind="champion", status="missing", commit=commit, reason="cannot be evaluated")
+    evidence = cases.evidence(two()[0], mode="full", baseline=missing)
+    champion = "no_worse_than: {baseline: champion, margin: 0.01}"
+    gates = f"- {{metric: roc_auc, {champion}}}\n- {{metric: rows, {champion}}}"
+    results = judged(gates, evidence, on_inconclusive="warn")
+    assert [(result.verdict, result.blocks) for result in results] == [(INCONCLUSIVE, blocks)] * 2
+    assert all(result.reason.startswith("nothing to compare with: cannot be evaluated") for result in results)
+    waivers = [
+        Waiver(gate=result.gate, reason="r", who="dana", expires="2999-01-01", expired=False, file="w.yaml")
+        for result in results
+    ]
+    assert not any(result.blocks for result in waive(results, waivers))
+
+
+def test_rows_of_a_champion_that_cannot_be_paired_block_too() -> None:
+    mine, theirs = two()
+    baseline = Baseline(kind="champion", status="compared", commit="c" * 40, reason="the champion")
+    other = cases.rows(theirs.label, theirs.score, ids=np.arange(5000, 6000))
+    evidence = cases.evidence(mine, other, mode="full", baseline=baseline)
+    result = one("metric: roc_auc, no_worse_than: {baseline: champion, margin: 0.01}", evidence)
+    assert (result.verdict, result.blocks) == (INCONCLUSIVE, True)
 
 
 def test_rows_are_paired_by_id_and_what_is_missing_is_said() -> None:

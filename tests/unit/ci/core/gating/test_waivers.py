@@ -74,7 +74,9 @@ def test_an_expired_waiver_fails_and_waives_nothing() -> None:
     assert expired.reason == "the waiver of roc_auc.min by Ada expired on 2026-05-31; renew or remove w.yaml"
 
 
-@pytest.mark.parametrize("gate", ["schema", "full_training", "check.reproducible", "f1.min", SLICED % "high", SLICED % "anything"])
+@pytest.mark.parametrize(
+    "gate", ["schema", "full_training", "check.reproducible", "f1.min", SLICED % "high", SLICED % "anything"]
+)
 def test_gates_of_any_mode_can_be_waived(gate: str) -> None:
     assert waiver(gate=gate).gate == gate
 

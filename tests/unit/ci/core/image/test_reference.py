@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ci.core.errors import ConfigurationError
-from ci.core.image.reference import Reference, is_pinned, name_of, parse, tagged
+from ci.core.image.reference import Reference, is_pinned, name_of, parse, require_ours, tagged
 
 DIGEST = f"sha256:{'0a' * 32}"
 
@@ -59,3 +59,20 @@ def test_a_tag_is_the_first_digits_of_the_lock_hash() -> None:
 def test_bases(base: str, pinned: bool, name: str) -> None:
     assert is_pinned(base) is pinned
     assert name_of(base) == name
+
+
+@pytest.mark.parametrize(
+    "repository",
+    [
+        "evil.example.com/line/churn",
+        "registry.example.com/line/fraud",
+        "registry.example.com/line/churn/deeper",
+        "registry.example.com/line/churn:tag",
+        "registry.example.com/other/churn",
+    ],
+)
+def test_an_image_from_another_place_is_refused(repository: str) -> None:
+    digest = f"sha256:{'a' * 64}"
+    require_ours(f"registry.example.com/line/churn@{digest}", "registry.example.com/line", "churn", file="release.yaml")
+    with pytest.raises(ConfigurationError, match=r"release\.yaml names the image .* alone, as release\.registry"):
+        require_ours(f"{repository}@{digest}", "registry.example.com/line", "churn", file="release.yaml")
