@@ -125,10 +125,7 @@ def folder(root: Path, commit: str, path: str) -> list[str]:
 
 def pickaxe(root: Path, text: str, path: str) -> list[str]:
     """The commits up to HEAD that brought or removed `text` in `path`, newest first."""
-    done = shell.run(
-        ["git", "log", "--format=%H", "--first-parent", "--diff-merges=first-parent", f"-S{text}", "--", path], cwd=root
-    )
-    return done.out.split()
+    return shell.run(["git", "log", "--format=%H", *MAIN_LINE, f"-S{text}", "--", path], cwd=root).out.split()
 
 
 def require_whole(root: Path) -> None:

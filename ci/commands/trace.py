@@ -117,7 +117,7 @@ def _pinned(root: Path, ref: str) -> list[Chain]:
         lock = dvc.lock(git.show(root, commit, LOCK))
         models = sorted({name.partition("@")[2].removesuffix("-full") for name in lock if name.startswith("train@")})
         made = [lineage.of_head(root, one) if commit == "HEAD" else of_lock(lock, one, commit) for one in models]
-        named = [one for one in made if one and any(value.startswith(ref) for value in one.model_dump().values())]
+        named = [one for one in made if one and any(value.startswith(ref) for value in one.hashes)]
         if named:
             return [tracing.unreleased(one) for one in named]
     return []

@@ -31,6 +31,11 @@ class Lineage(Part):
     model_hash: str
     predictions_hash: str
 
+    @property
+    def hashes(self) -> tuple[str, ...]:
+        """All that a version can be called by: its commit and every hash."""
+        return tuple(str(value) for name, value in self if name != "model")
+
 
 def stages_of(model: str, mode: Mode) -> tuple[str, ...]:
     """The names DVC gives the stages of one model, in running order."""

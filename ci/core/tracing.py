@@ -22,15 +22,6 @@ Arm = Literal["stable", "canary"]
 LEAST = 7  # hex digits: fewer name too much
 HEX = re.compile(rf"[0-9a-f]{{{LEAST},64}}")
 VERSION = re.compile(r"(?P<model>[a-z][a-z0-9_]{0,63})/(?P<version>[A-Za-z0-9._-]+)")
-LINEAGE_HASHES = (
-    "model_hash",
-    "lock_hash",
-    "data_hash",
-    "params_hash",
-    "code_hash",
-    "environment_hash",
-    "predictions_hash",
-)
 
 
 class Link(Part):
@@ -73,9 +64,9 @@ def matches(version: Version, ref: str) -> bool:
         return version.image == ref
     if ref.startswith("sha256:"):
         return len(ref) >= len("sha256:") + LEAST and version.digest.startswith(ref)
-    hashes = (version.lineage.commit, *(getattr(version.lineage, name) for name in LINEAGE_HASHES))
     return bool(HEX.fullmatch(ref)) and (
-        any(value.startswith(ref) for value in hashes) or version.digest.removeprefix("sha256:").startswith(ref)
+        any(value.startswith(ref) for value in version.lineage.hashes)
+        or version.digest.removeprefix("sha256:").startswith(ref)
     )
 
 
