@@ -44,6 +44,7 @@ LOCKED_FOR = 15.0  # seconds that another program may hold the database before t
 LOCKED = "database is locked"
 PASSING = frozenset({"TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED"})
 AUTH = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED"})
+MEANWHILE = ("IntegrityError", "UniqueViolation")  # another wrote the same row first: asked again, it is found there
 MISSING = frozenset({"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"})
 BATCH = 1_000  # metrics that one request of log_batch holds
 FEW = 100  # parameters, and tags, that one holds
@@ -133,7 +134,7 @@ class _Door:
                     raise _Missing from error
                 if code == "RESOURCE_ALREADY_EXISTS":
                     raise _Exists from error
-                if code not in PASSING or wait is None or LOCKED in str(error):  # SQLite itself waited for 20 s
+                if wait is None or not _may_pass(code, str(error)):
                     raise self._fault(error) from error
             time.sleep(wait)
         raise AssertionError  # the last wait is None
@@ -167,6 +168,13 @@ def _require_free(database: Path) -> None:
             f"{database} is not MLflow's database ({wrong}); move it away, or name another with MLFLOW_TRACKING_URI.",
             file=database,
         ) from wrong
+
+
+def _may_pass(code: str, said: str) -> bool:
+    """Whether the same question may be answered a moment later."""
+    if LOCKED in said:  # SQLite itself waited for 20 s
+        return False
+    return code in PASSING or any(mark in said for mark in MEANWHILE)
 
 
 def _masked(uri: str) -> str:

@@ -170,11 +170,21 @@ def test_a_refused_token_is_told_with_what_to_give(tmp_path: Path, monkeypatch: 
         assert "give MLFLOW_TRACKING_TOKEN" in said(tmp_path)
 
 
-def test_what_passes_by_itself_is_waited_for(root: Path) -> None:
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("TEMPORARILY_UNAVAILABLE", "busy"),
+        # A row that another wrote first, as each database says it:
+        ("BAD_REQUEST", "(sqlite3.IntegrityError) UNIQUE constraint failed: params.key, params.run_uuid"),
+        ("BAD_REQUEST", '(psycopg2.errors.UniqueViolation) duplicate key value violates unique constraint "param_pk"'),
+        ("BAD_REQUEST", "(pymysql.err.IntegrityError) (1062, \"Duplicate entry 'a-1' for key 'params.PRIMARY'\")"),
+    ],
+)
+def test_what_passes_by_itself_is_asked_for_again(root: Path, code: str, said: str) -> None:
     from mlflow.exceptions import MlflowException
-    from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
+    from mlflow.protos.databricks_pb2 import ErrorCode
 
-    answers = iter([MlflowException("busy", TEMPORARILY_UNAVAILABLE), "there"])
+    answers = iter([MlflowException(said, ErrorCode.Value(code)), "there"])
 
     def call() -> Any:
         answer = next(answers)
@@ -225,6 +235,37 @@ def test_more_than_one_request_holds_is_logged(root: Path) -> None:
     assert len(runs.client.get_metric_history(run_id, "loss/train")) == 1_500
     assert runs.metrics(run_id) == {"loss/train": 1_499.0}
     assert runs.metrics("0" * 32) == {}
+
+
+@pytest.mark.parametrize("what", ["params", "tags", "points"])
+def test_what_another_machine_logs_at_the_same_moment_is_found_there(root: Path, what: str) -> None:
+    """Between MLflow's look at what there is and its own write: the database refuses the same row twice."""
+    from sqlalchemy import event
+    from sqlalchemy.orm import Session
+
+    from ci.core.registered import Point
+
+    runs = Runs(root)
+    run_id, _ = runs.of("a", "key", "x", name="x")
+    told: dict[str, Any] = {"params": {}, "tags": {}, "points": []}
+    told |= {what: [Point(name="loss", value=0.5, step=1)] if what == "points" else {"depth": "3", "width": "2"}}
+    others: list[str] = []
+
+    def meanwhile(session: Session, *_: object) -> None:
+        if not others and session.new:
+            others.append(what)
+            Runs(root).log(run_id, **told)
+
+    event.listen(Session, "before_flush", meanwhile)
+    try:
+        runs.log(run_id, **told)
+    finally:
+        event.remove(Session, "before_flush", meanwhile)
+    assert others
+    found = runs.client.get_run(run_id).data
+    assert found.params == told["params"]
+    assert found.tags.items() >= told["tags"].items()
+    assert len(runs.client.get_metric_history(run_id, "loss")) == len(told["points"])
 
 
 def test_artifacts_that_cannot_be_kept_are_told(root: Path) -> None:
