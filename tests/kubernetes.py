@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SCHEMAS = ROOT.parent / "shared" / "schemas"
+"""CustomResourceDefinitions, where they lie at hand; elsewhere the packages of the same contracts do."""
 PACKAGES = ROOT / "node_modules" / "@kubernetes-models"
 
 
 def require_schemas() -> None:
     """Skip, with how to get them, where the schemas of custom resources are missing; in CI, fail."""
-    if not PACKAGES.is_dir() or not (SCHEMAS / "trainjobs.yaml").exists():
-        reason = f"needs {PACKAGES} (`npm ci`) and Kubeflow's TrainJob as a CustomResourceDefinition in {SCHEMAS}"
+    if not PACKAGES.is_dir():
+        reason = f"needs {PACKAGES}: `npm ci` brings them (`apt-get install nodejs npm` brings npm)"
         pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
 
 

@@ -1,7 +1,8 @@
 """The door to the published schemas of Kubernetes' kinds, to which every object is held strictly.
 
 Kubernetes' own kinds come with kubernetes-validate. Custom resources are held to their CustomResourceDefinition where a
-folder has it, else to npm's package of the same schemas. A kind without a schema is an error, never a pass.
+folder has it, else to the package of the same contract that PyPI or npm has. A kind without a schema is an error, never
+a pass.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import json
 import os
 import re
 from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +29,8 @@ KUBERNETES = "1.32"
 VARIABLE = "TRUNKLINE_SCHEMAS"
 BESIDE = "../shared/schemas"
 """Where CustomResourceDefinitions are looked for unless the variable names another folder, from the root."""
+MODELS = {("trainer.kubeflow.org/v1alpha1", "TrainJob"): ("kubeflow_trainer_api.models", "TrainerV1alpha1TrainJob")}
+"""Kinds that their project publishes as pydantic models on PyPI: the module and the model."""
 SCRIPT = Path(__file__).with_name("crds.mjs")
 
 
@@ -53,18 +58,19 @@ def _builtin(thing: dict[str, Any]) -> list[str] | None:
     except kubernetes_validate.SchemaNotFoundError:
         return None
     except kubernetes_validate.ValidationError as wrong:
-        return [_told(wrong)]
+        return _told(wrong)
     return []
 
 
 def _defined(root: Path, thing: dict[str, Any]) -> list[str] | None:
-    """Errors by the CustomResourceDefinition in the folder of schemas, None where it has none."""
+    """Errors by the CustomResourceDefinition in the folder of schemas, or by PyPI's package; None where neither is."""
     from jsonschema import Draft202012Validator  # noqa: PLC0415 - a tool of development
 
-    schema = _definition(root / os.environ.get(VARIABLE, BESIDE), thing["apiVersion"], thing["kind"])
+    version, kind = thing["apiVersion"], thing["kind"]
+    schema = _definition(root / os.environ.get(VARIABLE, BESIDE), version, kind) or _modelled(version, kind)
     if schema is None:
         return None
-    wrong = [_told(error) for error in Draft202012Validator(schema).iter_errors(thing)]
+    wrong = [words for error in Draft202012Validator(schema).iter_errors(thing) for words in _told(error)]
     # A definition leaves metadata open, since it is the same for every kind.
     return wrong + (_builtin({"apiVersion": "v1", "kind": "ConfigMap", "metadata": thing.get("metadata")}) or [])
 
@@ -83,6 +89,35 @@ def _definition(folder: Path, version: str, kind: str) -> dict[str, Any] | None:
                 schemas = [one["schema"] for one in spec["versions"] if one["name"] == served]
                 return _strict(schemas[0]["openAPIV3Schema"]) if schemas else None
     return None
+
+
+@cache
+def _modelled(version: str, kind: str) -> dict[str, Any] | None:
+    """The strict schema of one version of a kind, by the pydantic model that PyPI has of it."""
+    module, name = MODELS.get((version, kind), ("", ""))
+    if not name or find_spec(module.partition(".")[0]) is None:
+        return None
+    model = getattr(import_module(module), name)
+    made: dict[str, Any] = _strict(_of_api(model.model_json_schema(by_alias=True)))
+    return made
+
+
+def _of_api(schema: Any) -> Any:
+    """A generated model's schema as the API has it.
+
+    What may be left out may not be null instead, and what is one of several types is that, not the model's wrapper.
+    """
+    if isinstance(schema, list):
+        return [_of_api(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if wrapped := schema.get("properties", {}).get("actual_instance"):
+        return _of_api(wrapped)
+    named = [part for part in schema.get("anyOf", ()) if part != {"type": "null"}]
+    if len(named) == 1:
+        return _of_api({key: value for key, value in schema.items() if key != "anyOf"} | named[0])
+    made = {key: _of_api(part) for key, part in schema.items()}
+    return made | ({"anyOf": _of_api(named)} if named else {})
 
 
 def _strict(schema: Any) -> Any:
@@ -109,15 +144,19 @@ def _packaged(root: Path, things: Sequence[dict[str, Any]]) -> list[list[str]]:
     for thing, answer in zip(things, answers, strict=True):
         if answer is None:
             raise EnvironmentFault(
-                f"no schema of {thing['kind']} in {thing['apiVersion']} was found: run `npm ci` for what "
-                f"@kubernetes-models has, or put its CustomResourceDefinition into a folder that {VARIABLE} names."
+                f"no schema of {thing['kind']} in {thing['apiVersion']} was found: `make setup` and `npm ci` bring "
+                "what PyPI and @kubernetes-models have; put another's CustomResourceDefinition into a folder that "
+                f"{VARIABLE} names."
             )
         found.append(answer)
     return found
 
 
-def _told(error: Any) -> str:
-    """`spec.replicas: '2' is not of type 'integer'`."""
+def _told(error: Any) -> list[str]:
+    """`spec.replicas: '2' is not of type 'integer'`, and in crds.mjs's words which fields are unknown."""
     where = ".".join(str(step) for step in error.absolute_path)
+    if error.validator == "additionalProperties" and error.validator_value is False:
+        known = error.schema.get("properties", {})
+        return [f"{where}.{name}".lstrip(".") + ": unknown field" for name in error.instance if name not in known]
     message = str(error.message)
-    return f"{where}: {message if len(message) <= 300 else message[:297] + '...'}"
+    return [f"{where}: {message if len(message) <= 300 else message[:297] + '...'}"]
