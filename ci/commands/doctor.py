@@ -103,15 +103,21 @@ def _docker(params: Root) -> Finding:
     from ci.adapters import docker  # noqa: PLC0415 - takes a while to import
     from ci.core.image import reference  # noqa: PLC0415 - as above
 
+    base = os.environ.get("TRUNKLINE_BASE_IMAGE") or (params.release.base if params.release else "")
     try:
-        version = docker.connect().version()["Version"]
+        client = docker.connect()
+        version = client.version()["Version"]
+        is_here = not base or docker.has(client, base)
     except TrunklineError as fault:
         return Finding("docker", "broken" if os.environ.get("DOCKER_HOST") else "missing", fault.message)
-    base = os.environ.get("TRUNKLINE_BASE_IMAGE") or (params.release.base if params.release else "")
     if base and not reference.is_pinned(base):
         words = f"the base image {base} is a tag that moves, and refused; `trunkline image MODEL` says what to write."
         return Finding("docker", "missing", words)
-    return Finding("docker", "ok", f"docker {version} answers.")
+    if not is_here and "@" not in base:
+        words = f"docker {version} answers, without the base image {base}, an id that cannot be pulled; make it there."
+        return Finding("docker", "missing", words)
+    later = "" if is_here else f" The base image {base} is not there yet: the first build pulls it."
+    return Finding("docker", "ok", f"docker {version} answers.{later}")
 
 
 def _registry(params: Root) -> Finding:

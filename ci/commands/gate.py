@@ -146,10 +146,15 @@ def root_params(root: Path) -> Root:
 
 
 def _gates(root: Path, model: str, params: Root) -> tuple[Task, tuple[Gate, ...]]:
-    from ci.core.gating.gateparams import parse_model  # noqa: PLC0415 - numpy stays out of an unchanged check
+    from ci.core import cards  # noqa: PLC0415 - numpy stays out of an unchanged check
+    from ci.core.gating.gateparams import parse_model  # noqa: PLC0415 - as above
 
     path = root / "ml" / "models" / model / "params.yaml"
-    return parse_model(*files.read_yaml(path), params.defaults.gates, file=_shown(path, root))
+    raw, line_of = files.read_yaml(path)
+    found = parse_model(raw, line_of, params.defaults.gates, file=_shown(path, root))
+    if params.release is not None or cards.KEY in raw:  # what its release will ask for, before it is merged
+        cards.words(raw, line_of, file=_shown(path, root))
+    return found
 
 
 def changed_gates(root: Path, model: str, mode: Mode, base: str) -> tuple[str, ...]:

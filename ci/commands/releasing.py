@@ -181,6 +181,7 @@ class Line:
         """
         if (known := self._released_before(base)) is not None:
             return self._as_labelled(known)
+        registry.require_reachable(self.rules.registry)  # before minutes go into what could not be pushed
         number = self._registered()
         pushed = image.push(self.root, image.build(self.root, self.model, self.lineage))
         hand_over(pushed)

@@ -110,6 +110,12 @@ def _builds(
     }
     for place in places.built(described) if everything else chosen:
         release = releases.get(f"{place}/release.yaml")
+        if release is None and place.startswith(f"{overlays.FOLDER}/"):
+            raise ConfigurationError(
+                f"{place} is the overlay of a model or an environment that params.yaml does not have; add it there, or "
+                "delete this folder and its pointer in k8s/clusters/flux, and the agent takes away what runs.",
+                file=place,
+            )
         note = "no release yet: a placeholder" if release and not (root / place / "release.yaml").exists() else ""
         yield Build(place, kustomize.build(tree, place), release, note)
     if not everything:
@@ -139,8 +145,6 @@ def _check(
         if not here:  # what breaks its schema need not have the shape that the other checks read
             here += selecting.check(build.objects) + hardening.check(build.objects)
             here += clusters.pointers(build.objects, folders, releases) + twice.get(build.place, [])
-            if build.place.startswith(f"{overlays.FOLDER}/") and build.release is None:
-                here.append(Finding("the overlay", "params.yaml has no model or no environment of its name"))
             if build.release:
                 here += shipping.check(build.objects, build.release)
                 here += selecting.steps(build.objects, rules.environments[build.release.spec.environment].steps)

@@ -240,9 +240,13 @@ def test_an_environment_without_overlays_gets_those_the_bot_would_write(place: L
 
 def test_an_overlay_of_no_model_is_found(place: Line) -> None:
     shutil.copytree(place.root / "k8s/models/fraud/production", place.root / "k8s/models/fraud/beta")
-    (place.root / "k8s/models/fraud/beta/release.yaml").write_text(dump(placeholder(REGISTRY, "fraud", "beta")))
-    place.edit("k8s/models/fraud/beta/kustomization.yaml", "fraud-production", "fraud-beta")
-    assert "k8s/models/fraud/beta: the overlay: params.yaml has no model or no environment" in place.render(code=1)
+    assert "k8s/models/fraud/beta is the overlay of a model or an environment that params.yaml" in place.render(code=1)
+
+
+def test_an_environment_that_was_taken_out_leaves_overlays_to_delete(place: Line) -> None:
+    text = (place.root / "params.yaml").read_text()
+    (place.root / "params.yaml").write_text(text.partition("    production:\n")[0])
+    assert "k8s/models/churn/production is the overlay of a model or an environment" in place.render(code=1)
 
 
 def test_what_flux_bootstrap_writes_is_left_to_flux(place: Line) -> None:

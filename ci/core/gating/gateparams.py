@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from ci.core import cards
 from ci.core.errors import did_you_mean
 from ci.core.gating import names
 from ci.core.params import Confidence, Few, Policy, require_tail
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from ci.core.params import Defaults
     from ci.core.strict import Where
 
-MODEL_KEYS = ("kind", "task", "data", "split", "model", "modes", "checks", "gates", cards.KEY)
+MODEL_KEYS = ("kind", "task", "data", "split", "model", "modes", "checks", "gates", "card")
 MODES: tuple[Mode, ...] = ("smoke", "full")
 
 RuleName = Literal["min", "max", "no_worse_than"]
@@ -97,8 +96,6 @@ def parse_model(
             "'gates' is not a list of gates, and a model without one ships unjudged; "
             "write one `- {metric: ..., min: ...}` a line."
         )
-    if cards.KEY in raw:
-        cards.words(raw, line_of, file=file)
     gates = tuple(_gate(entry, place.at("gates", index), task, defaults) for index, entry in enumerate(entries))
     _require_distinct(gates, place)
     _require_kept(raw, entries, place)

@@ -106,6 +106,15 @@ class Project:
         return files.read_record(self.here / "verdict.json", Verdict)
 
 
+RELEASE = """\
+release:
+  registry: registry.example/line
+  base: python@sha256:0
+  environments: {production: {steps: [100]}}
+"""
+CARD = "card: {intended_use: a, out_of_scope: b, limits: [c], owner: d}\n"
+
+
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.chdir(tmp_path)
@@ -142,6 +151,25 @@ def test_inconclusive_passes_or_blocks_by_policy(project: Project) -> None:
     assert "there is no artifacts/a/smoke/baseline" in verdict.gates[0].reason
     (project.root / "params.yaml").write_text(ROOT.replace("warn", "block"))
     assert main(["gate", "a"]) == 4
+
+
+def test_what_a_release_will_ask_for_is_asked_before_the_merge(project: Project) -> None:
+    def told() -> str:
+        with pytest.raises(ConfigurationError) as wrong:
+            project.judge()
+        return wrong.value.message
+
+    model = project.model / "params.yaml"
+    project.judge()
+    (project.root / "params.yaml").write_text(ROOT + RELEASE)
+    assert "ml/models/a/params.yaml:1: 'card' is missing, and a release has a model card" in told()
+    model.write_text(MODEL + CARD.replace("owner", "ownr"))
+    assert "unknown key 'ownr' in 'card'" in told()
+    (project.root / "params.yaml").write_text(ROOT)
+    assert "unknown key 'ownr' in 'card'" in told()
+    (project.root / "params.yaml").write_text(ROOT + RELEASE)
+    model.write_text(MODEL + CARD)
+    project.judge()
 
 
 def test_folders_can_be_named(project: Project) -> None:

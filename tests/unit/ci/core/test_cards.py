@@ -7,7 +7,6 @@ import pytest
 from ci.adapters.cards import card
 from ci.core import cards
 from ci.core.errors import ConfigurationError
-from ci.core.gating.gateparams import parse_model
 from ci.core.records import Baseline, Evaluation, GateResult, MetricRow, Outcome, Period, Validation, Verdict
 from ci.core.reporting.show import NOTHING
 from tests.unit.ci.core import cases, samples
@@ -145,10 +144,3 @@ def test_words_are_read_strictly(change: dict[str, Any], words: str) -> None:
 def test_a_model_without_words_gets_no_card() -> None:
     with pytest.raises(ConfigurationError, match=r"a\.yaml: 'card' is missing.*intended_use"):
         cards.words({"kind": "tabular"}, cases.nowhere, file="a.yaml")
-
-
-def test_a_wrong_card_is_told_with_the_gates_before_the_merge() -> None:
-    model = {"task": "binary", "gates": [{"metric": "roc_auc", "min": 0.5}], "card": SAID | {"ownr": "x"}}
-    with pytest.raises(ConfigurationError, match="unknown key 'ownr'"):
-        parse_model(model, cases.nowhere, cases.defaults(), file="a.yaml")
-    parse_model(model | {"card": SAID}, cases.nowhere, cases.defaults(), file="a.yaml")
