@@ -29,7 +29,7 @@ check: $(STAMP)  ## data, smoke training, gates and report for every model
 	$(BIN)/trunkline check
 
 test: $(STAMP)  ## every test that this machine can run
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses logical --maxprocesses 4
 
 lint: $(STAMP) $(NODE_STAMP)  ## style, types, imports, workflows, manifests
 	$(BIN)/ruff check .

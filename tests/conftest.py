@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     from tests.releases import Line
 
 pytest_plugins = ["tests.docker.fixtures"]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Who runs what, where `make test` starts several workers."""
+    from tests.workers import Pieces
+
+    return Pieces(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -319,6 +319,17 @@ def test_a_failing_step_is_told_with_its_last_words(project: Project, docker_env
     assert "returned a non-zero code: 7" in told.stderr
 
 
+def test_the_doctor_looks_for_the_base_image(project: Project, docker_env: dict[str, str]) -> None:
+    def told(base: str) -> str:
+        done = project.trunkline("doctor", code=None, **{**docker_env, "TRUNKLINE_BASE_IMAGE": base})
+        return " ".join(done.stdout.replace("│", " ").split())
+
+    nobody = "0" * 64
+    assert "base image" not in told(docker_env["TRUNKLINE_BASE_IMAGE"])
+    assert "an id that cannot be pulled; make it there" in told(f"sha256:{nobody}")
+    assert "the first build pulls it" in told(f"python:3.11-slim@sha256:{nobody}")
+
+
 def test_no_daemon(project: Project) -> None:
     told = project.trunkline("image", MODEL, code=2, DOCKER_HOST="unix:///nowhere/docker.sock")
     assert "No docker daemon answers at unix:///nowhere/docker.sock" in told.stderr

@@ -1,30 +1,27 @@
 """Every command line in README and docs is run, in order, in a checked copy of this repository.
 
 Commands stand in blocks marked `sh`. A line that is meant to end with another exit code than 0 says so in its comment:
-`# exits 3`. `make test` is run as far as collecting its tests, since this is one of them. A document that begins with
-`<!-- needs docker -->` gets a daemon, a base image, and a registry in place of the one in params.yaml.
+`# exits 3`. `make test` is run as far as collecting its tests, since this is one of them. Documents that begin with
+`<!-- needs docker -->` are run by tests/e2e/test_docs.py.
 """
 
 from __future__ import annotations
 
 import re
+import shutil
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.kubernetes import SCHEMAS
 from tests.project import ROOT, Project
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 ANY_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 EXITS = re.compile(r"^(.+?) +# exits (\d)$", re.MULTILINE)
 NEEDS_DOCKER = "<!-- needs docker -->"
-REGISTRY = "127.0.0.1:5000"
 CLONED = "https://example.com/you/trunkline.git"
 
 
@@ -35,19 +32,24 @@ def script(document: Path) -> str:
     return re.sub(r"^make test\b", "PYTEST_ADDOPTS=--collect-only make test", text, flags=re.MULTILINE)
 
 
-@pytest.mark.parametrize("document", [d for d in DOCUMENTS if script(d)], ids=lambda d: d.name)
-def test_every_command_works(document: Path, project: Project, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    home = tmp_path / "home"
+def documents(*, need_docker: bool) -> list[Path]:
+    """Those that have commands, with docker or without."""
+    return [d for d in DOCUMENTS if script(d) and d.read_text().startswith(NEEDS_DOCKER) is need_docker]
+
+
+def run(document: Path, project: Project, home: Path, **env: str) -> None:
+    """Run a document's commands as somebody who has just cloned the project."""
     home.mkdir()
     project.run("git", "config", "--global", f"url.file://{project.root}.insteadOf", CLONED, HOME=str(home))
-    if (ROOT / "node_modules").is_dir():
-        (project.root / "node_modules").symlink_to(ROOT / "node_modules")
-    env = {"HOME": str(home), "VENV": sys.prefix, "TRUNKLINE_SCHEMAS": str(SCHEMAS)}
-    if document.read_text().startswith(NEEDS_DOCKER):
-        env |= request.getfixturevalue("docker_env")
-        project.edit("params.yaml", REGISTRY, request.getfixturevalue("image_registry").host)
-        project.commit("a registry of the tests' own")
+    if (ROOT / "node_modules").is_dir():  # a copy, since `npm ci` empties what it finds
+        shutil.copytree(ROOT / "node_modules", project.root / "node_modules", symlinks=True)
+    env = {"HOME": str(home), "VENV": sys.prefix, "TRUNKLINE_SCHEMAS": str(SCHEMAS), **env}
     project.run("bash", "-e", "-x", "-c", script(document), code=0, **env)
+
+
+@pytest.mark.parametrize("document", documents(need_docker=False), ids=lambda d: d.name)
+def test_every_command_works(document: Path, project: Project, tmp_path: Path) -> None:
+    run(document, project, tmp_path / "home")
 
 
 def test_no_command_hides_in_a_block_that_is_not_run() -> None:

@@ -100,19 +100,6 @@ def test_a_docker_that_was_named_and_does_not_answer_is_broken(project: Project,
     assert doctor(project, code=2, DOCKER_HOST=f"unix://{tmp_path}/none")["docker"][0] == "broken"
 
 
-def test_the_base_image_is_looked_for_on_the_daemon(project: Project, docker_host: str, base_image: str) -> None:
-    def found(base: str) -> tuple[str, str]:
-        return doctor(project, DOCKER_HOST=docker_host, TRUNKLINE_BASE_IMAGE=base)["docker"]
-
-    state, words = found(base_image)
-    assert (state, words.endswith("answers.")) == ("ok", True)
-    nobody = "0" * 64
-    assert found(f"sha256:{nobody}")[0] == "missing"
-    state, words = found(f"python:3.11-slim@sha256:{nobody}")
-    assert state == "ok"
-    assert "the first build pulls it" in words
-
-
 def test_a_registry_elsewhere_that_does_not_answer_is_broken_and_one_here_was_not_started(project: Project) -> None:
     path = project.root / "params.yaml"
     text = path.read_text()
