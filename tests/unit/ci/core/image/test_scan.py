@@ -21,7 +21,7 @@ def zipped(name: str, content: bytes) -> bytes:
     """A zip archive with one file."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
-        archive.writestr(name, content)
+        archive.writestr(zipfile.ZipInfo(name), content)  # which is of 1980, whenever it is made
     return out.getvalue()
 
 
@@ -82,7 +82,9 @@ def test_secrets_in_wide_letters(encoding: str) -> None:
 
 def test_secrets_in_archives() -> None:
     assert refusal("app/a.zip", zipped(".env", b"A=1")) == "its name is one that secrets have"
-    assert refusal("app/a", gzip.compress(b"key = AKIAIOSFODNN7EXAMPLE")) == "it holds what looks like an AWS key"
+    assert (
+        refusal("app/a", gzip.compress(b"key = AKIAIOSFODNN7EXAMPLE", mtime=0)) == "it holds what looks like an AWS key"
+    )
 
 
 class Calling:
@@ -104,8 +106,8 @@ CALLS = pickle.dumps(Calling(), protocol=0)
         ("app/zipped", zipped("any", CALLS)),
         ("app/zipped-behind", b"#!/bin/sh\n" + zipped("any", CALLS)),
         ("app/zipped-twice", zipped("any", zipped("any", CALLS))),
-        ("app/gzipped", gzip.compress(CALLS)),
-        ("app/gzipped-parts", gzip.compress(b"") + gzip.compress(CALLS)),
+        ("app/gzipped", gzip.compress(CALLS, mtime=0)),
+        ("app/gzipped-parts", gzip.compress(b"", mtime=0) + gzip.compress(CALLS, mtime=0)),
         ("app/model.pkl", b""),
         ("app/model.PICKLE", b""),
         ("app/model.joblib.gz", b""),
@@ -142,7 +144,7 @@ def test_pickle_files(path: str, content: bytes) -> None:
         ("app/x", b"x\x9c is no stream"),
         ("app/notes.txt", "secret_access_key, sk_live_ and sk-ant-".encode("utf-16")),
         ("app/aws.py", b"aws_secret_access_key=credentials.secret_key"),
-        ("app/gzipped", gzip.compress(b"text")),
+        ("app/gzipped", gzip.compress(b"text", mtime=0)),
         ("app/wheel.zip", zipped("a.txt", b"text")),
     ],
 )
@@ -152,14 +154,14 @@ def test_what_only_looks_like_it(path: str, content: bytes) -> None:
 
 def test_what_unpacks_to_too_much_is_not_looked_into(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archives, "MOST", 1 << 20)
-    for content in (gzip.compress(b"\0" * (1 << 21)), zipped("a", b"\0" * (1 << 21))):
+    for content in (gzip.compress(b"\0" * (1 << 21), mtime=0), zipped("a", b"\0" * (1 << 21))):
         assert refusal("app/a", content) == "it is an archive that cannot be looked into (it holds more than 1 MiB)"
 
 
 def test_archives_without_end_are_refused() -> None:
     content = b"text"
     for _ in range(5):
-        content = gzip.compress(content)
+        content = gzip.compress(content, mtime=0)
     assert "archives in archives" in str(refusal("app/a", content))
 
 
