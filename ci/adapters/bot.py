@@ -146,9 +146,9 @@ def _settle(forge: Forge, proposal: Proposal, base: str, head: str, *, pushed: b
         forge.label(pull, proposal.labels)
     if proposal.reviewers:
         forge.request_review(pull, proposal.reviewers)
+    pull = pull.model_copy(update={"head_commit": head})  # what was verified here, not what the branch may have by now
     if proposal.auto_merge:
         forge.auto_merge(pull)
-    pull = pull.model_copy(update={"head_commit": head})
     return Proposed(
         action="opened" if opened else "updated" if pushed or changed else "unchanged", pull=pull, commit=head
     )

@@ -33,6 +33,7 @@ TRIES = Retry(
     total=3,
     backoff_factor=0.5,
     backoff_max=8,
+    retry_after_max=10,  # else a registry that asks for hours is waited for, in silence
     status_forcelist=(429, 500, 502, 503, 504),
     allowed_methods=("GET", "HEAD"),
     raise_on_status=False,

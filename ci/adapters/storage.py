@@ -25,7 +25,7 @@ def require_writable(root: Path) -> str:
             raise ConfigurationError(
                 "DVC has no default remote; make one with `dvc remote add --default NAME URL` and commit .dvc/config."
             )
-        url = re.sub(r"//[^/@]*@", "//", str(repo.config["remote"][name]["url"]))
+        url = re.sub(r"//.*@", "//", str(repo.config["remote"][name]["url"]))
         try:
             store = repo.cloud.get_remote_odb(name)
             path = store.fs.join(store.path, f".trunkline-{uuid.uuid4().hex}")

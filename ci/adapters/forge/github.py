@@ -125,8 +125,15 @@ class GitHub:
 
     def auto_merge(self, pull: Pull) -> None:
         """See Forge. One that could be merged now is merged, as GitHub takes no wish for what need not wait."""
-        now = self._read(pull)
+        now = self._at_head(pull)
         if now["merged"] or now["auto_merge"] is not None:
+            return
+        if now["head"]["sha"] != pull.head_commit:
+            print(
+                f"#{pull.number} will not be merged by itself: its branch was pushed to since, and that was not "
+                "verified; look at who did, and run this again.",
+                file=sys.stderr,
+            )
             return
         try:
             self.client.graphql(AUTO_MERGE, {"pull": now["node_id"], "head": pull.head_commit})
@@ -226,6 +233,14 @@ class GitHub:
 
     def _read(self, pull: Pull) -> Any:
         return self.client.send("GET", self._of(pull))
+
+    def _at_head(self, pull: Pull) -> Any:
+        """As `_read`, once GitHub has seen the push that came before, or after some looks."""
+        for times in range(LOOKS):
+            if (now := self._read(pull))["head"]["sha"] == pull.head_commit:
+                break
+            self.client.sleep(protocol.backoff(times))
+        return now
 
     def _of(self, pull: Pull) -> str:
         return f"{self._path}/pulls/{pull.number}"

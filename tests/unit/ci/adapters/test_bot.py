@@ -510,6 +510,31 @@ def test_without_anything_to_wait_for_it_is_merged_at_once(hub: Line) -> None:
     assert hub.github.state.pulls[0].merged_by == hub.github.state.login
 
 
+def test_what_somebody_pushes_in_between_is_not_merged_by_itself(
+    line: Line, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if line.github is not None:
+        line.github.state.protected = False  # it would be merged at once
+    find, pushed = line.forge.find, []
+
+    def late(branch: str) -> Any:
+        if not pushed and line.has(branch):
+            pushed.append(line.person_pushes(branch, "evil.py", "import os"))
+        return find(branch)
+
+    monkeypatch.setattr(line.forge, "find", late)
+    try:
+        propose(line, proposal(auto_merge=True))
+    except ConfigurationError as refused:
+        said = refused.message
+    else:
+        said = capsys.readouterr().err
+    assert "pushed to since" in said
+    assert pushed
+    assert line.at(BRANCH) == pushed[0]
+    assert not run(line.bare, "ls-tree", "main", "evil.py")
+
+
 def test_where_auto_merge_is_off_it_stays_open_and_says_so(hub: Line, capsys: pytest.CaptureFixture[str]) -> None:
     assert hub.github is not None
     hub.github.state.allow_auto_merge = False
