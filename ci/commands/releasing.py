@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ci.adapters import bot, cards, dvc, files, locks, registry, templates
+from ci.adapters import bot, cards, dvc, files, git, locks, registry, templates, trees
 from ci.adapters.mlflow import Models
 from ci.commands import full, image, merged, registering, report
 from ci.commands.lineage import of_head
@@ -20,9 +20,11 @@ from ci.core.forge import Approval
 from ci.core.image import reference
 from ci.core.image.labels import of_lineage
 from ci.core.manifests.overlays import overlay
+from ci.core.params import parse_root
 from ci.core.records import Evaluation, Validation
 from ci.core.release import Version, path_of
 from ci.core.releasing import Refused
+from ci.core.scope import trains_alike
 from ci.core.tracing import read
 
 if TYPE_CHECKING:
@@ -127,11 +129,27 @@ class Line:
             reasons = full.behind(self.root, self.model)
         if not reasons:
             return
-        started = "" if dry_run else f"; {self.forge.dispatch('train.yml', base.name, {'model': self.model})}"
+        begun = "" if dry_run else f"; {self._training(base)}"
         raise Refused(
-            f"{self.model} is not released: it was merged without its full training ({reasons[0]}){started}.",
+            f"{self.model} is not released: it was merged without its full training ({reasons[0]}){begun}.",
             file="dvc.lock",
         )
+
+    def _training(self, base: Base) -> str:
+        """Have it trained, unless that is under way or done: every push to the default branch comes by here."""
+        models = parse_root(*files.read_yaml(self.root / "params.yaml")).models
+
+        def alike(commit: str) -> bool:
+            if git.commit_of(self.root, commit) is None:
+                return False
+            return trains_alike(git.changed_paths(self.root, commit), self.model, models)
+
+        if (pull := self.forge.find(f"train/{self.model}")) is not None:
+            ref = f"refs/heads/{pull.branch}"
+            came = self.forge.remote.fetch(ref).get(ref)
+            if came is not None and alike(trees.merge_base(self.root, came, base.commit)):
+                return f"#{pull.number} brings it: {pull.url}"
+        return self.forge.dispatch("train.yml", base.name, {"model": self.model}, alike)
 
     def _propose(self, base: Base, environment: str, source: Version | None) -> None:
         """Make the one pull request of an environment bring it this version."""

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
 # What no verdict depends on: files by their whole path, folders with all that is in them, and a model's own words.
 HARMLESS_FILES = frozenset(
@@ -42,6 +42,7 @@ SHARED = (
     ("Makefile", "how every model's environment is made"),
     (".dvc*", "how DVC keeps every model's data"),
 )
+JUDGES = ("ci/", ".github/")  # they decide on what was trained, and are no part of it
 UNKNOWN = "not known to be harmless"
 
 
@@ -63,6 +64,16 @@ def scope(path: str, models: Sequence[str], unlisted: Collection[str] = ()) -> t
     if folder_of(path) in unlisted:
         return (), "of a model that params.yaml does not list"
     return tuple(models), next((why for pattern, why in SHARED if fnmatchcase(path, pattern)), UNKNOWN)
+
+
+def trains_alike(changed: Iterable[str], model: str, models: Sequence[str]) -> bool:
+    """Whether commits that differ in these paths give a model the same training; where that is not plain, not."""
+    for path in changed:
+        if path != "dvc.lock" and not path.startswith(JUDGES):
+            touched, _ = scope(path, models)
+            if model in touched or _is_pin(path):
+                return False
+    return True
 
 
 def _is_pin(path: str) -> bool:

@@ -145,6 +145,34 @@ def test_training_is_asked_for_once_where_a_change_was_merged_without_it(hub: Hu
     assert hub.open() == {}
 
 
+def test_a_later_push_leaves_the_training_alone_that_it_changes_nothing_of(hub: Hub) -> None:
+    project, state = hub.line.project, hub.github.state
+
+    def push(name: str, text: str, words: str) -> None:
+        (project.root / name).write_text(text)
+        project.commit(words)
+        project.git("push", "--quiet", state.origin, "main")
+
+    releases.change(project)
+    push("docs/one.md", "words", "without its full training")
+    hub.release("churn", code=3)
+    push("docs/two.md", "words", "other words")
+    assert "train.yml is running for it already" in hub.release("churn", code=3)
+    state.runs[0].status, state.runs[0].conclusion = "completed", "failure"
+    assert "train.yml ran for it, and ended with failure" in hub.release("churn", code=3)
+    project.commit_empty("what training would bring")
+    project.git("push", "--quiet", state.origin, "HEAD:refs/heads/train/churn")
+    state.pulls.append(Pull(number=9, sha=project.git("rev-parse", "HEAD"), head="octo:train/churn"))
+    project.git("reset", "--quiet", "--hard", "HEAD~1")
+    push("docs/three.md", "words", "more words")
+    assert "#9 brings it" in hub.release("churn", code=3)
+    assert len(state.dispatches) == 1
+    project.edit("ml/models/churn/params.yaml", "depth: 3", "depth: 4")
+    push("docs/four.md", "words", "another model")
+    assert "train.yml was started on main" in hub.release("churn", code=3)
+    assert len(state.dispatches) == 2
+
+
 def test_github_on_a_bad_day(hub: Hub) -> None:
     """A time-out after the write was done, 500, 502, both rate limits, and a main that moves: one pull request."""
     wait = {"retry-after": "0"}

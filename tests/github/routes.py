@@ -205,6 +205,7 @@ class Routes:
                 **example,
                 "display_title": one.title,
                 "status": one.status,
+                "conclusion": one.conclusion,
                 "head_branch": one.branch,
                 "head_sha": one.sha,
                 "event": one.event,

@@ -73,6 +73,7 @@ class Run(Part):
     branch: str = "main"
     event: str = "workflow_dispatch"
     status: str = "queued"
+    conclusion: str | None = None
 
 
 class Fault(Part):

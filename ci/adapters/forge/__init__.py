@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from ci.adapters.github import TokenMissing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from ci.adapters.remote import Remote
@@ -62,8 +62,11 @@ class Forge(Protocol):
     def merge(self, pull: Pull) -> str:
         """Merge it now, if its branch is still at `head_commit`; gives the commit on the default branch."""
 
-    def dispatch(self, workflow: str, ref: str, inputs: Mapping[str, str]) -> str:
-        """Start a workflow (`train.yml`) on a branch; gives a sentence on what came of it."""
+    def dispatch(self, workflow: str, ref: str, inputs: Mapping[str, str], alike: Callable[[str], bool]) -> str:
+        """Start a workflow (`train.yml`) on a branch, unless that was done; gives a sentence on what came of it.
+
+        `alike` tells of another commit whether a run of it does what one of the branch as it is now would do.
+        """
 
     def approval(self, commit: str) -> Approval | None:
         """Who agreed to a commit of the default branch; None where no pull request brought it."""

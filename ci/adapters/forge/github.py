@@ -26,6 +26,7 @@ API = "https://api.github.com"
 SERVER = "https://github.com"
 UNDECIDED = frozenset({"COMMENTED", "PENDING"})  # reviews that leave the one before them standing
 WAITING = frozenset({"requested", "queued", "pending", "waiting", "in_progress"})
+ENDED = frozenset({"success", "failure", "timed_out"})
 AUTO_MERGE = """
 mutation ($pull: ID!, $head: GitObjectID!) {
   enablePullRequestAutoMerge(input: {pullRequestId: $pull, expectedHeadOid: $head}) { clientMutationId }
@@ -169,8 +170,8 @@ class GitHub:
 
         return self._once(there, put)
 
-    def dispatch(self, workflow: str, ref: str, inputs: Mapping[str, str]) -> str:
-        """See Forge. A run of the newest commit that goes on, and whose name says the same, is not started again."""
+    def dispatch(self, workflow: str, ref: str, inputs: Mapping[str, str], alike: Callable[[str], bool]) -> str:
+        """See Forge. What counts is a run whose name says the same: one that goes on, or that came to an end itself."""
         path = f"{self._path}/actions/workflows/{workflow}"
         title = [workflow.partition(".")[0], *inputs.values()]
 
@@ -179,9 +180,14 @@ class GitHub:
             newest = self.remote.at(head).get(head)  # asked each time: what is started now is started on that
             query: dict[str, str | int] = {"event": "workflow_dispatch", "branch": ref}
             for run in self.client.send("GET", f"{path}/runs", params=query)["workflow_runs"]:
-                same = run["head_sha"] == newest and set(title) <= set(run["display_title"].split())
-                if same and run["status"] in WAITING:
+                if not set(title) <= set(run["display_title"].split()):
+                    continue
+                if run["head_sha"] != newest and not alike(run["head_sha"]):
+                    continue
+                if run["status"] in WAITING:
                     return f"{workflow} is running for it already: {run['html_url']}"
+                if run["conclusion"] in ENDED:  # again would be the same, at the price of a GPU
+                    return f"{workflow} ran for it, and ended with {run['conclusion']}: {run['html_url']}"
             return None
 
         def start() -> str:

@@ -17,7 +17,7 @@ from ci.core.errors import ConfigurationError
 from ci.core.forge import NOTES, Approval, Pull
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 FOLDER = ".trunkline/forge.git"
@@ -127,7 +127,7 @@ class Local:
         """Merge it in the name of who works here."""
         return self._merge(pull, {})
 
-    def dispatch(self, workflow: str, ref: str, inputs: Mapping[str, str]) -> str:
+    def dispatch(self, workflow: str, ref: str, inputs: Mapping[str, str], alike: Callable[[str], bool]) -> str:  # noqa: ARG002 - a protocol's
         """Nothing runs workflows here."""
         given = " ".join(inputs.values())
         return (

@@ -515,7 +515,8 @@ def test_what_somebody_pushes_in_between_is_not_merged_by_itself(
 ) -> None:
     if line.github is not None:
         line.github.state.protected = False  # it would be merged at once
-    find, pushed = line.forge.find, []
+    find = line.forge.find
+    pushed: list[str] = []
 
     def late(branch: str) -> Any:
         if not pushed and line.has(branch):

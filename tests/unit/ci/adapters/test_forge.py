@@ -184,38 +184,48 @@ def test_settings_that_are_in_the_environment_already_stay(root: Path, monkeypat
     assert forge.of(root).remote.at("refs/heads/main") == {"refs/heads/main": run(root, "rev-parse", "HEAD")}
 
 
+def other(_: str) -> bool:
+    """No other commit is like the newest."""
+    return False
+
+
 # --- GitHub ------------------------------------------------------------------------------------
 
 
 def test_a_workflow_is_started_once(hosting: GitHub, root: Path) -> None:
     hub = served(hosting, root)
     assert "train.yml was started on main: https://github.com/octo/line/actions/runs/1" in hub.dispatch(
-        "train.yml", "main", INPUTS
+        "train.yml", "main", INPUTS, other
     )
     assert hosting.state.dispatches == [Dispatch(workflow="train.yml", ref="main", inputs=INPUTS)]
-    assert "is running for it already" in hub.dispatch("train.yml", "main", INPUTS)
+    assert "is running for it already" in hub.dispatch("train.yml", "main", INPUTS, other)
     assert len(hosting.state.dispatches) == 1
-    hub.dispatch("train.yml", "main", {"model": "fraud"})
+    hub.dispatch("train.yml", "main", {"model": "fraud"}, other)
     assert len(hosting.state.dispatches) == 2
-    hosting.state.runs[0].status = "completed"
-    hub.dispatch("train.yml", "main", INPUTS)
+    hosting.state.runs[0].status, hosting.state.runs[0].conclusion = "completed", "failure"
+    assert "ran for it, and ended with failure" in hub.dispatch("train.yml", "main", INPUTS, other)
+    assert len(hosting.state.dispatches) == 2
+    hosting.state.runs[0].conclusion = "cancelled"
+    hub.dispatch("train.yml", "main", INPUTS, other)
     assert len(hosting.state.dispatches) == 3
 
 
 @pytest.mark.parametrize("status", [0, 502])
 def test_a_start_whose_answer_is_lost_is_not_made_twice(hosting: GitHub, root: Path, status: int) -> None:
     hosting.state.faults.append(Fault(method="POST", path="/dispatches$", status=status, after_write=True))
-    assert "is running for it already" in served(hosting, root).dispatch("train.yml", "main", INPUTS)
+    assert "is running for it already" in served(hosting, root).dispatch("train.yml", "main", INPUTS, other)
     assert len(hosting.state.dispatches) == 1
 
 
-def test_a_run_of_an_older_commit_does_not_count(hosting: GitHub, root: Path) -> None:
-    """It trains what was merged before, so what was merged since would never be trained."""
+def test_a_run_of_an_older_commit_counts_where_it_trains_alike(hosting: GitHub, root: Path) -> None:
+    """Else it trains what was merged before, and what was merged since would never be trained."""
     hub = served(hosting, root)
-    hub.dispatch("train.yml", "main", INPUTS)
+    hub.dispatch("train.yml", "main", INPUTS, other)
+    before = run(root, "rev-parse", "HEAD")
     commit(root, "params.yaml", "models: [churn, fraud]\n")
-    assert "was started on main" in hub.dispatch("train.yml", "main", INPUTS)
-    assert "is running for it already" in hub.dispatch("train.yml", "main", INPUTS)
+    assert "is running for it already" in hub.dispatch("train.yml", "main", INPUTS, lambda sha: sha == before)
+    assert "was started on main" in hub.dispatch("train.yml", "main", INPUTS, other)
+    assert "is running for it already" in hub.dispatch("train.yml", "main", INPUTS, other)
     assert len(hosting.state.dispatches) == 2
     assert len({one.sha for one in hosting.state.runs}) == 2
 
@@ -223,7 +233,7 @@ def test_a_run_of_an_older_commit_does_not_count(hosting: GitHub, root: Path) ->
 def test_a_start_that_stays_unanswered_is_told(hosting: GitHub, root: Path) -> None:
     hosting.state.faults.append(Fault(method="POST", path="/dispatches$", status=502, times=99))
     with pytest.raises(Broken):
-        served(hosting, root).dispatch("train.yml", "main", INPUTS)
+        served(hosting, root).dispatch("train.yml", "main", INPUTS, other)
     hosting.state.faults.clear()
 
 
@@ -231,15 +241,15 @@ def test_a_run_that_a_person_started_for_another_branch_does_not_count(hosting: 
     hosting.state.runs.append(
         Run(workflow="train.yml", title="train churn", branch="work", sha=run(root, "rev-parse", "HEAD"))
     )
-    served(hosting, root).dispatch("train.yml", "main", INPUTS)
+    served(hosting, root).dispatch("train.yml", "main", INPUTS, other)
     assert len(hosting.state.dispatches) == 1
 
 
 def test_a_workflow_that_is_not_there_is_told(hosting: GitHub, root: Path) -> None:
     with pytest.raises(NotFound):
-        served(hosting, root).dispatch("nowhere.yml", "main", INPUTS)
+        served(hosting, root).dispatch("nowhere.yml", "main", INPUTS, other)
     with pytest.raises(Invalid, match="No ref found"):
-        served(hosting, root).dispatch("train.yml", "gone", INPUTS)
+        served(hosting, root).dispatch("train.yml", "gone", INPUTS, other)
 
 
 def test_who_agreed_to_a_commit(github: GitHub, root: Path) -> None:
@@ -396,7 +406,7 @@ def test_what_is_asked_of_it_is_kept_in_its_record(root: Path) -> None:
 
 
 def test_there_is_no_runner(root: Path) -> None:
-    assert "run `trunkline train churn`" in Local(root).dispatch("train.yml", "main", INPUTS)
+    assert "run `trunkline train churn`" in Local(root).dispatch("train.yml", "main", INPUTS, other)
 
 
 def test_two_at_once_open_one(root: Path) -> None:

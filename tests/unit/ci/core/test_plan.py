@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ci.core.errors import ConfigurationError
 from ci.core.plan import Evidence, decide
-from ci.core.scope import scope
+from ci.core.scope import scope, trains_alike
 
 MODELS = ("churn", "fraud")
 BASE = Evidence(base="b" * 40)
@@ -193,3 +193,25 @@ def test_a_stage_that_never_ran_touches_its_model() -> None:
     lock = {stage: entry for stage, entry in LOCK.items() if stage != "validate@fraud"}
     reasons = touched(lock_before=lock, lock_after=lock, stale=stale)
     assert reasons == {"fraud": ("dvc.lock has no entry for validate@fraud yet",)}
+
+
+@pytest.mark.parametrize(
+    ("path", "alike"),
+    [
+        ("docs/training.md", True),
+        ("k8s/models/churn/staging/release.yaml", True),
+        ("ci/core/plan.py", True),
+        (".github/workflows/train.yml", True),
+        ("dvc.lock", True),
+        ("ml/models/fraud/params.yaml", True),
+        ("ml/models/churn/params.yaml", False),
+        ("ml/stages/train.py", False),
+        ("constraints.txt", False),
+        ("data.dvc", False),
+        ("data/fraud.dvc", False),
+        ("somewhere/new.py", False),
+    ],
+)
+def test_what_a_training_does_not_depend_on(path: str, alike: bool) -> None:
+    assert trains_alike([path], "churn", ("churn", "fraud")) is alike
+    assert trains_alike(["README.md", path], "churn", ("churn", "fraud")) is alike
