@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import socket
 import sqlite3
 import time
 from contextlib import suppress
@@ -44,17 +45,19 @@ LOCKED_FOR = 15.0  # seconds that another program may hold the database before t
 LOCKED = "database is locked"
 PASSING = frozenset({"TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED"})
 AUTH = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED"})
-MEANWHILE = ("IntegrityError", "UniqueViolation")  # another wrote the same row first: asked again, it is found there
+# Another wrote the same row first: asked again, it is found there. MLflow itself tries three times for a version.
+MEANWHILE = ("IntegrityError", "UniqueViolation", "Model Version creation error")
 MISSING = frozenset({"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"})
 BATCH = 1_000  # metrics that one request of log_batch holds
+OWNER = "trunkline.begun_at"  # the tag of a run that says where
 FEW = 100  # parameters, and tags, that one holds
 
 
-class _Missing(Exception):
-    """What was asked about is not there."""
+class _Missing(EnvironmentFault):
+    """What was asked about is not there; told where that was not expected."""
 
 
-class _Exists(Exception):
+class _Exists(EnvironmentFault):
     """What was to be made is there."""
 
 
@@ -84,7 +87,8 @@ class _Door:
             logging.getLogger(name).setLevel(logging.CRITICAL)
         if self.is_remote or self._database is None:
             return self._opened(self.uri)
-        with locks.exclusive(self.root / ".trunkline" / "mlflow.lock", "another command that sets MLflow up"):
+        lock = self._database.with_name(f".{self._database.name}.lock")  # beside it, since other checkouts may share it
+        with locks.exclusive(lock, "another command that sets MLflow up"):
             self._make(self._database)
             _require_free(self._database)
             return self._opened(self.uri)
@@ -131,13 +135,16 @@ class _Door:
             except _errors() as error:
                 code = getattr(error, "error_code", "TEMPORARILY_UNAVAILABLE")
                 if code in MISSING:
-                    raise _Missing from error
+                    raise _Missing(self._surprise(error)) from error
                 if code == "RESOURCE_ALREADY_EXISTS":
-                    raise _Exists from error
+                    raise _Exists(self._surprise(error)) from error
                 if wait is None or not _may_pass(code, str(error)):
                     raise self._fault(error) from error
             time.sleep(wait)
         raise AssertionError  # the last wait is None
+
+    def _surprise(self, error: Exception) -> str:
+        return f"somebody else changed MLflow at {self.shown} meanwhile: {_one_line(error, self.uri)}; run again."
 
     def _fault(self, error: Exception) -> EnvironmentFault:
         said = _one_line(error, self.uri)
@@ -259,7 +266,9 @@ class Models(_Door):
                 description=words,
                 await_creation_for=0,
             )
-        kept, *spare = self._all_of(model, lock_hash)
+        kept, *spare = self._all_of(model, lock_hash) or (None,)
+        if kept is None:
+            raise _Missing(f"somebody took the version of {model} away from MLflow at {self.shown}; run again.")
         for each in spare:
             with suppress(_Missing):
                 self.ask(self.client.delete_model_version, model, each.version)
@@ -311,19 +320,32 @@ class Models(_Door):
 class Runs(_Door):
     """The record of trainings: one experiment a model, one run a training."""
 
+    @property
+    def _owner(self) -> str:
+        """This checkout on this machine, where a killed run can be gone on with."""
+        return f"{socket.gethostname()}:{self.root}"
+
     def of(self, model: str, tag: str, value: str, *, name: str) -> tuple[str, bool]:
         """The run of a model with this tag, made unless there is one, and whether it was logged to its end.
 
-        Of two made at once one that is finished counts, else the older.
+        One that is finished counts, else the older of those begun here: what another machine has begun is left to it,
+        since two that log into one would write over each other's files.
         """
         experiment = self._experiment(model)
         query = f"tags.{tag} = {_quoted(value)}"
         found = self.ask(self.client.search_runs, [experiment], query, order_by=["start_time ASC"])
         ended = [run for run in found if _is_finished(run)]
-        if found:
-            return str((ended or found)[0].info.run_id), bool(ended)
-        made = self.ask(self.client.create_run, experiment, tags={tag: value}, run_name=name)
+        if known := ended or [run for run in found if run.data.tags.get(OWNER) == self._owner]:
+            return str(known[0].info.run_id), bool(ended)
+        made = self.ask(self.client.create_run, experiment, tags={tag: value, OWNER: self._owner}, run_name=name)
         return str(made.info.run_id), False
+
+    def keep_only(self, model: str, tag: str, value: str, run_id: str) -> None:
+        """Take back all other runs of a model with this tag: killed ones, and those of others that came later."""
+        query = f"tags.{tag} = {_quoted(value)}"
+        for run in self.ask(self.client.search_runs, [self._experiment(model)], query):
+            if run.info.run_id != run_id:
+                self.drop(run.info.run_id)
 
     def keys(self, model: str, tag: str) -> dict[str, str]:
         """The value that each finished run of a model has of a tag, and the run's id."""

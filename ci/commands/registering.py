@@ -15,7 +15,7 @@ from ci.adapters.mlflow import Models, Runs
 from ci.commands.lineage import LOCK
 from ci.core import registered
 from ci.core.cards import words
-from ci.core.errors import ConfigurationError
+from ci.core.errors import ConfigurationError, EnvironmentFault
 from ci.core.lineage import ENVIRONMENT, entries_of, lock_hash
 from ci.core.records import Evaluation, Training, Validation
 
@@ -89,12 +89,17 @@ def _made(root: Path, models: Models, verdict: Verdict, lineage: Lineage, report
     model, runs, key = lineage.model, Runs(root), lineage.lock_hash
     run_id, is_logged = runs.of(model, registered.KEY, key, name=f"{model} {key[:12]}")
     tags = registered.tags(lineage, verdict)
-    if not is_logged:
-        _log(root, runs, run_id, verdict, tags, report)
     told = f"{model} of commit {lineage.commit[:12]}, model {lineage.model_hash[:12]}. {verdict.summary}"
-    made = models.create(model, key, run_id=run_id, tags=tags, words=told)
-    if made.run_id != run_id:
-        runs.drop(run_id)
+    try:
+        if not is_logged:
+            _log(root, runs, run_id, verdict, tags, report)
+        made = models.create(model, key, run_id=run_id, tags=tags, words=told)
+    except EnvironmentFault:
+        if (known := models.find(model, key)) is None:
+            raise
+        return known  # another machine was faster, and took back the run that this one was at
+    if made.run_id:
+        runs.keep_only(model, registered.KEY, key, made.run_id)
     return made
 
 

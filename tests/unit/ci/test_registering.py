@@ -15,7 +15,8 @@ from ci.adapters import files, shell
 from ci.adapters import mlflow as door
 from ci.adapters.mlflow import Models, Runs
 from ci.commands import registering
-from ci.core.errors import ConfigurationError
+from ci.core import registered
+from ci.core.errors import ConfigurationError, EnvironmentFault
 from ci.core.records import Outcome
 from ci.core.release import Version, release
 from tests.unit.ci import trained
@@ -231,6 +232,31 @@ def test_a_run_whose_version_lost_is_taken_back(made: Trained, monkeypatch: pyte
     monkeypatch.setattr(Models, "find", late)
     assert register(made) == "1"
     assert [run.info.run_id for run in all_runs(made.root)] == [other]
+
+
+def test_another_machine_that_is_faster_and_tidies_up_is_followed(
+    made: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, log = made.lineage.lock_hash, registering._log
+
+    def late(root: Path, runs: Runs, *rest: Any) -> None:
+        other = runs.client.create_run(runs._experiment("a"), tags={registered.KEY: key}).info.run_id
+        Models(root).create("a", key, run_id=other, tags={}, words="the other machine's")
+        runs.keep_only("a", registered.KEY, key, other)
+        log(root, runs, *rest)
+
+    monkeypatch.setattr(registering, "_log", late)
+    assert register(made) == "1"
+    assert [each.version for each in Models(made.root).versions("a")] == ["1"]
+    assert len(all_runs(made.root)) == 1
+
+
+def test_a_version_that_is_taken_away_meanwhile_is_told(made: Trained) -> None:
+    models = Models(made.root)
+    register(made)
+    models.client.delete_model_version("a", "1")
+    with pytest.raises(EnvironmentFault, match=r"somebody else changed MLflow at .* run again"):
+        models.tag("a", "1", {"image": IMAGE})
 
 
 def test_other_bytes_are_not_registered(made: Trained) -> None:

@@ -220,6 +220,19 @@ def test_a_run_is_found_again_and_a_finished_one_first(root: Path) -> None:
     assert runs.keys("a", "key") == {}
 
 
+def test_what_another_machine_has_begun_is_left_to_it_until_one_is_kept(root: Path) -> None:
+    runs = Runs(root)
+    one, _ = runs.of("a", "key", "its", name="one")
+    client, experiment = runs.client, runs.client.get_run(one).info.experiment_id
+    client.set_tag(one, door.OWNER, "elsewhere:/checkout")
+    two, ended = runs.of("a", "key", "its", name="two")
+    assert (two != one, ended) == (True, False)
+    assert runs.of("a", "key", "its", name="two") == (two, False)
+    another, _ = runs.of("a", "key", "other", name="another")
+    runs.keep_only("a", "key", "its", two)
+    assert {run.info.run_id for run in client.search_runs([experiment])} == {two, another}
+
+
 def test_more_than_one_request_holds_is_logged(root: Path) -> None:
     from ci.core.registered import Point
 
