@@ -111,8 +111,10 @@ def test_runners_keep_to_the_restricted_profile() -> None:
 
 
 def test_a_job_asks_for_the_labels_that_the_scale_set_has() -> None:
-    labels = read("runners/values.yaml")["runnerScaleSetLabels"]
+    values = read("runners/values.yaml")
+    labels = values["scaleSetLabels"]
     assert labels == ["self-hosted", "gpu"]
+    assert values["runnerScaleSetName"] in labels, "the controller adds the name to the labels"
     for workflow in sorted(Path(ROOT / ".github/workflows").glob("*.yml")):
         for name, job in yaml.safe_load(workflow.read_text())["jobs"].items():
             asked = job.get("runs-on")
