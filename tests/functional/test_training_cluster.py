@@ -89,6 +89,8 @@ def test_pods_find_each_other_and_the_checkout(built: dict[str, list[Thing]]) ->
     assert theirs["volumes"] == pod["spec"]["volumes"]
     assert theirs["volumes"][0]["persistentVolumeClaim"]["claimName"] == claim
     assert theirs["securityContext"] == pod["spec"]["securityContext"]
+    gpu = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}  # the taint of clusters' GPU nodes
+    assert theirs["tolerations"] == pod["spec"]["tolerations"] == [gpu]
     assert {key: theirs["containers"][0][key] for key in ("securityContext", "volumeMounts")} == {
         key: pod["spec"]["containers"][0][key] for key in ("securityContext", "volumeMounts")
     }
