@@ -126,7 +126,7 @@ class App:
     def _scored(self, body: bytearray) -> tuple[bytes, int]:
         """The answer to a body and its number of rows; in a thread, since both parsing and scoring take time."""
         try:
-            asked = protocol.question(body, self._model.columns)
+            asked = protocol.question(body, self._record, self._model.columns)
             scores = self._model.score(asked.columns)
             _require_finite(scores)
             return protocol.answer(self._record, asked, scores), asked.rows

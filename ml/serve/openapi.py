@@ -46,7 +46,7 @@ def description(record: Record, columns: Iterable[Column]) -> Schema:
             "/metrics": _get("Metrics", {200: {"description": "For Prometheus.", "content": {"text/plain": {}}}}),
             "/openapi.json": _get("Description", {200: _answer("This document.", "Description")}),
         },
-        "components": {"schemas": _schemas(list(columns))},
+        "components": {"schemas": _schemas(record, list(columns))},
     }
 
 
@@ -73,8 +73,8 @@ def _ref(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def _schemas(columns: list[Column]) -> Schema:
-    text, parameters = {"type": "string"}, {"type": "object"}
+def _schemas(record: Record, columns: list[Column]) -> Schema:
+    text, parameters = {"type": "string"}, {"type": ["object", "null"]}
     score = {"type": "string", "enum": [OUTPUT]}
     tensor = _object(name=text, datatype=text, shape=_list({"type": "integer"}))
     return {
@@ -90,8 +90,10 @@ def _schemas(columns: list[Column]) -> Schema:
             parameters={"type": "object", "additionalProperties": text},
         ),
         "Question": _object(
-            ("id", "parameters", "outputs"),
-            id={"type": "string", "maxLength": protocol.MAX_ID},
+            ("model_name", "model_version", "id", "parameters", "outputs"),
+            model_name={"enum": [record.model, None]},
+            model_version={"enum": [record.version, None]},
+            id={"type": ["string", "null"], "maxLength": protocol.MAX_ID},
             parameters=parameters,
             inputs={
                 "type": "array",
@@ -100,7 +102,7 @@ def _schemas(columns: list[Column]) -> Schema:
                 "minItems": len(columns),
                 "maxItems": len(columns),
             },
-            outputs=_list(_object(("parameters",), name=score, parameters=parameters)),
+            outputs=_list(_object(("parameters",), name=score, parameters=parameters)) | {"type": ["array", "null"]},
         ),
         "Answer": _object(
             model_name=text,
@@ -129,7 +131,7 @@ def _tensor(column: Column) -> Schema:
         name={"const": column.name},
         shape={"type": "array", "prefixItems": [size, {"const": 1}], "items": False, "minItems": 1},
         datatype={"enum": sorted(TAKEN[column.datatype])},
-        parameters={"type": "object"},
+        parameters={"type": ["object", "null"]},
         data={"anyOf": [_list(value), _list(one)]},
     )
 

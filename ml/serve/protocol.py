@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MAX_ROWS = 10_000
 MAX_ID = 128
-KEYS = frozenset({"id", "parameters", "inputs", "outputs"})
+KEYS = frozenset({"model_name", "model_version", "id", "parameters", "inputs", "outputs"})
 INPUT_KEYS = frozenset({"name", "shape", "datatype", "parameters", "data"})
 OUTPUT_KEYS = frozenset({"name", "parameters"})
 
@@ -37,14 +37,18 @@ class Question:
     columns: Mapping[str, NDArray[Any]]
 
 
-def question(body: bytes | bytearray, wanted: Mapping[str, Column]) -> Question:
-    """What a request's body asks. Raises Refused: 400 when it is wrong anywhere, 413 when it has too many rows."""
+def question(body: bytes | bytearray, record: Record, wanted: Mapping[str, Column]) -> Question:
+    """What a request's body asks. Raises Refused: 400 when it is wrong anywhere, 413 when it has too many rows.
+
+    An optional field that is null is as good as absent: clients write out the fields that they have no value for.
+    """
     try:
         found = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise Refused(400, f"the body is not JSON ({error})") from error
     _require_object(found, KEYS, "the request")
-    _require_outputs(found.get("outputs", []))
+    _require_served(found, record)
+    _require_outputs(found.get("outputs"))
     inputs = found.get("inputs")
     if not isinstance(inputs, list):
         raise Refused(400, f"'inputs' is {shown(inputs)}; expected a list of one tensor per feature")
@@ -82,11 +86,22 @@ def _require_object(found: object, known: frozenset[str], what: str) -> None:
     unknown = found.keys() - known
     if unknown:
         raise Refused(400, f"{what} has the key {shown(min(unknown))}; {_nearest(min(unknown), known)}")
-    if not isinstance(found.get("parameters", {}), dict):
-        raise Refused(400, f"'parameters' of {what} is {shown(found['parameters'])}; expected a JSON object")
+    parameters = found.get("parameters")
+    if parameters is not None and not isinstance(parameters, dict):
+        raise Refused(400, f"'parameters' of {what} is {shown(parameters)}; expected a JSON object, or nothing")
+
+
+def _require_served(found: Mapping[str, Any], record: Record) -> None:
+    """A body may say again which model it is for, as KServe's client does; then it has to be this one."""
+    for key, served in (("model_name", record.model), ("model_version", record.version)):
+        asked = found.get(key)
+        if asked is not None and asked != served:
+            raise Refused(400, f"'{key}' is {shown(asked)}; this server has '{served}'")
 
 
 def _require_outputs(found: object) -> None:
+    if found is None:
+        return
     if not isinstance(found, list):
         raise Refused(400, f"'outputs' is {shown(found)}; expected a list, or nothing")
     for each in found:

@@ -329,6 +329,7 @@ def test_the_description_takes_what_the_server_takes(toy: Toy) -> None:
         {"data": ["1"]},
         {"name": "d"},
         {"more": 1},
+        {"parameters": None},
     ]
     for change in changes:
         message = asking(1)
@@ -337,6 +338,17 @@ def test_the_description_takes_what_the_server_takes(toy: Toy) -> None:
     for message in ({}, {"inputs": []}, {**asking(1), "id": 1}, {**asking(1), "outputs": [{"name": "x"}]}):
         assert not valid.is_valid(message)
         assert toy.post(json=message).status_code == 400
+    record = toy.model.record
+    optional = (
+        {"model_name": record.model, "model_version": record.version},
+        {"model_name": "another"},
+        {"model_version": "another"},
+        {"outputs": [{"name": "score", "parameters": None}]},
+        dict.fromkeys(sorted(protocol.KEYS - {"inputs"})),
+    )
+    for more in optional:
+        message = asking(1) | more
+        assert valid.is_valid(message) == (toy.post(json=message).status_code == 200), more
 
 
 async def raw(toy: Toy, messages: list[dict[str, Any]]) -> tuple[int, bytes]:

@@ -41,7 +41,7 @@ def request(**changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def ask(message: Any, model: Model) -> protocol.Question:
-    return protocol.question(json.dumps(message).encode(), model.columns)
+    return protocol.question(json.dumps(message).encode(), RECORD, model.columns)
 
 
 def refused(message: Any, model: Model) -> Refused:
@@ -74,6 +74,7 @@ def test_columns_come_in_the_types_of_the_model(mixed: Model) -> None:
         {"wide": {"datatype": "UINT64", "data": [0, 2**63]}},
         {"kind": {"data": ["", "\0 nul, emoji 😀"]}},
         {"kind": {"parameters": {"unknown to us": 1}}},
+        {"kind": {"parameters": None}},
     ],
 )
 def test_what_is_taken(change: dict[str, Any], mixed: Model) -> None:
@@ -82,6 +83,20 @@ def test_what_is_taken(change: dict[str, Any], mixed: Model) -> None:
     ((name, changed),) = change.items()
     sent = changed.get("data", GOOD[name][1])
     assert asked.columns[name].tolist() == [value[0] if isinstance(value, list) else value for value in sent]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"model_name": "toy"},
+        {"model_name": "toy", "model_version": "0123456789ab"},
+        dict.fromkeys(sorted(protocol.KEYS - {"inputs"})),
+        {"outputs": []},
+        {"outputs": [{"name": "score", "parameters": None}]},
+    ],
+)
+def test_what_a_client_may_add(more: dict[str, Any], mixed: Model) -> None:
+    assert ask({**request(), **more}, mixed).rows == 2
 
 
 @pytest.mark.parametrize(
@@ -149,6 +164,11 @@ def test_a_tensor_that_is_wrong(change: dict[str, Any], words: str, mixed: Model
         ({**request(), "id": 7}, "'id' is 7; expected text of at most 128 characters"),
         ({**request(), "id": "7" * 129}, "'id' is '777"),
         ({**request(), "parameters": 1}, "'parameters' of the request is 1"),
+        ({**request(), "parameters": 0}, "'parameters' of the request is 0"),
+        ({**request(), "model_name": "teddy"}, "'model_name' is 'teddy'; this server has 'toy'"),
+        ({**request(), "model_name": ["toy"]}, "'model_name' is ['toy']; this server has 'toy'"),
+        ({**request(), "model_version": "1"}, "'model_version' is '1'; this server has '0123456789ab'"),
+        ({**request(), "outputs": False}, "'outputs' is False; expected a list"),
         ({**request(), "outputs": {"name": "score"}}, "'outputs' is {'name': 'score'}; expected a list"),
         ({**request(), "outputs": ["score"]}, "an output is 'score'; expected a JSON object"),
         ({**request(), "outputs": [{"name": "label"}]}, "there is no output 'label'; the model's only one is 'score'"),
@@ -164,7 +184,7 @@ def test_a_request_that_is_wrong(message: Any, words: str, mixed: Model) -> None
 )
 def test_a_body_that_is_no_json(body: bytes, mixed: Model) -> None:
     with pytest.raises(Refused, match="the body is not JSON") as caught:
-        protocol.question(body, mixed.columns)
+        protocol.question(body, RECORD, mixed.columns)
     assert caught.value.code == 400
 
 
@@ -205,7 +225,7 @@ def test_any_value_anywhere_is_taken_or_refused(name: str, key: str, value: Any,
 @given(body=st.binary(max_size=200))
 def test_any_bytes_are_refused(body: bytes, mixed: Model) -> None:
     with pytest.raises(Refused):
-        protocol.question(body, mixed.columns)
+        protocol.question(body, RECORD, mixed.columns)
 
 
 def test_an_answer_names_what_gave_it(mixed: Model) -> None:
