@@ -87,6 +87,15 @@ def test_pods_are_asked_where_the_server_answers() -> None:
     assert f'"{route.removesuffix("model")}{{name}}/infer"' in server
 
 
+def test_who_may_ask_is_told_where_clusters_are_made_ready() -> None:
+    (rule,) = read("base/networkpolicy.yaml")["spec"]["ingress"]
+    asks, monitoring = (each["namespaceSelector"]["matchLabels"] for each in rule["from"])
+    assert asks == {"trunkline.dev/asks": "models"}
+    text = (ROOT / "docs/kubernetes.md").read_text()
+    assert "`trunkline.dev/asks: models`" in text
+    assert f"in the namespace `{monitoring['kubernetes.io/metadata.name']}`" in text
+
+
 def test_a_pod_is_given_the_time_that_it_takes_to_drain() -> None:
     spec = pod()
     asleep = spec["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
