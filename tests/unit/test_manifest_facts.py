@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,16 @@ def test_runners_keep_to_the_restricted_profile() -> None:
     assert schemas.errors(ROOT, [thing]) == [[]]
     found = [one.words for one in hardening.check([thing])]
     assert all("write to its own image" in words for words in found), "a runner unpacks actions beside its work"
+
+
+def test_the_image_of_runners_adds_what_a_job_needs_to_a_pinned_one() -> None:
+    template = read("runners/values.yaml")["template"]
+    lines = (K8S / "runners/Dockerfile").read_text().splitlines()
+    (base,) = (line for line in lines if line.startswith("FROM "))
+    assert re.fullmatch(r"FROM \S+@sha256:[0-9a-f]{64}", base)
+    (installed,) = (set(line.split()) for line in lines if "apt-get install" in line)
+    assert {"make", "gcc", "libc6-dev"} <= installed
+    assert lines[-1] == f"USER {template['spec']['securityContext']['runAsUser']}"
 
 
 def test_a_job_asks_for_the_labels_that_the_scale_set_has() -> None:
