@@ -40,6 +40,7 @@ SURROUNDINGS = {  # of itself MLflow tries for ten minutes in silence, calls hom
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 SQLITE = "sqlite:///"
+SQL = re.compile(r"(postgresql|mysql|mssql)(\+\w+)?://")
 WAITS = (0.5, 1.0, 2.0, 4.0)
 LOCKED_FOR = 15.0  # seconds that another program may hold the database before that is told
 LOCKED = "database is locked"
@@ -405,9 +406,8 @@ class Runs(_Door):
     def _experiment(self, model: str) -> str:
         found = self.ask(self.client.get_experiment_by_name, model)
         if found is None:
-            home = None if self.is_remote else (self.root / ".trunkline" / "mlartifacts" / model).as_uri()
             try:
-                return str(self.ask(self.client.create_experiment, model, artifact_location=home))
+                return str(self.ask(self.client.create_experiment, model, artifact_location=self._home(model)))
             except _Exists:
                 found = self.ask(self.client.get_experiment_by_name, model)
         if found is None or found.lifecycle_stage != "active":
@@ -415,6 +415,17 @@ class Runs(_Door):
                 f"experiment '{model}' was deleted in MLflow at {self.shown}; restore it there and run again."
             )
         return str(found.experiment_id)
+
+    def _home(self, model: str) -> str | None:
+        """Where the artifacts of a new experiment go; None where MLflow itself knows."""
+        if self._database is not None:  # beside it, where whoever shares the database finds them
+            return (self._database.resolve().parent / "mlartifacts" / model).as_uri()
+        if SQL.match(self.uri):
+            raise EnvironmentFault(
+                f"MLflow at {self.shown} is a database, which does not say where artifacts belong; name a server, or "
+                f"first run `mlflow experiments create --experiment-name {model} --artifact-location URL`."
+            )
+        return None
 
 
 def _is_finished(run: Run) -> bool:

@@ -49,6 +49,16 @@ class Base:
         """Raise Superseded unless the commit that is checked out has the very version that is there."""
         releasing.require_current(dvc.lock(self.read(LOCK)), dvc.lock_of(self.root), model, self.name)
 
+    def require_champion(self, model: str, environments: Sequence[str]) -> None:
+        """Raise Superseded unless production's release.yaml, by which a verdict is found, is as it is checked out."""
+        path = path_of(model, environments[-1])
+        here = self.root / path
+        if self.read(path) != (here.read_text(encoding="utf-8") if here.is_file() else None):
+            raise Superseded(
+                f"{model}: {self.name} has another {path} by now than the commit that is checked out, so it would be "
+                "judged against the wrong champion; that is the work of the newer commit's own run."
+            )
+
     def taken_back(self, lineage: Lineage, environments: Sequence[str]) -> dict[str, str]:
         """Which environments took the version back since it was merged, with the commit."""
         changes = self.changes(lineage.model)

@@ -23,7 +23,7 @@ from ci.core.manifests.overlays import overlay
 from ci.core.params import parse_root
 from ci.core.records import Evaluation, Validation
 from ci.core.release import Version, path_of
-from ci.core.releasing import Refused
+from ci.core.releasing import Refused, Undecided
 from ci.core.scope import trains_alike
 from ci.core.tracing import read
 
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from ci.core.params import Releasing
     from ci.core.records import Verdict
     from ci.core.releasing import Due
+
+
+WEB_FLOW = "GitHub"  # who commits what is merged in the browser or by the API
 
 
 @dataclass
@@ -58,7 +61,7 @@ class Line:
         self._require_trained(base, dry_run=False)
         due, before = self._due(base), None
         while due.environment and due.environment != before:
-            releasing.require_pass(self.verdict)
+            self._require_pass(base)
             self._propose(base, due.environment, due.source)
             base, before = self._settled(), due.environment
             due = self._due(base)
@@ -72,6 +75,7 @@ class Line:
         self._require_trained(base, dry_run=True)
         due = self._due(base)
         if due.environment:
+            base.require_champion(self.model, tuple(self.rules.environments))
             releasing.require_pass(self.verdict)
             print(f"{self.model}: would be proposed to {due.environment}; {self.verdict.summary}")
         else:
@@ -102,7 +106,10 @@ class Line:
         if new and (runs := base.release(self.model, list(self.rules.environments)[-1])) is not None:
             registering.follow(self.root, self.model, runs)
         for change in new:
-            bot.note(self.root, self.forge, change.commit, self._approval(change).model_dump_json())
+            if (approval := self._approval(change)) is None:
+                print(f"{self.model}: {self.forge.name} does not say yet who agreed to {change.commit[:12]}")
+                continue
+            bot.note(self.root, self.forge, change.commit, approval.model_dump_json())
             print(f"{self.model}: git keeps who agreed to {change.commit[:12]} in {change.environment}")
         return base
 
@@ -116,11 +123,30 @@ class Line:
             reference.require_ours(found.source.image, self.rules.registry, self.model, file=file)
         return found
 
-    def _approval(self, change: ManifestChange) -> Approval:
-        """Who agreed, as the forge knows; of a commit that no pull request brought, what git itself says."""
-        return self.forge.approval(change.commit) or Approval(
-            pull=None, url=None, merged_by=change.committer, approved_by=change.reviewed_by
-        )
+    def _approval(self, change: ManifestChange) -> Approval | None:
+        """Who agreed, as the forge knows; of a commit that no pull request brought, what git itself says.
+
+        None for one that GitHub itself committed, as it does with what it merges: its index lags behind, and a note is
+        for good.
+        """
+        found = self.forge.approval(change.commit)
+        if found is None and change.committer == WEB_FLOW:
+            return None
+        return found or Approval(pull=None, url=None, merged_by=change.committer, approved_by=change.reviewed_by)
+
+    def _require_pass(self, base: Base) -> None:
+        """Raise what keeps these bytes from being released, and withdraw what proposed them before that was so."""
+        base.require_champion(self.model, tuple(self.rules.environments))
+        try:
+            releasing.require_pass(self.verdict)
+        except (Refused, Undecided):
+            for environment in self.rules.environments:
+                ref = f"refs/heads/{releasing.branch(self.model, environment)}"
+                commit = self.forge.remote.fetch(ref).get(ref)
+                text = git.show(self.root, commit, path_of(self.model, environment)) if commit else None
+                if text is not None and self.lineage.lock_hash in text:
+                    self._withdraw(environment)
+            raise
 
     def _require_trained(self, base: Base, *, dry_run: bool) -> None:
         """Raise Superseded for an older commit, and Refused for one without its full training, which is started."""
@@ -187,10 +213,11 @@ class Line:
         """Close the pull requests to environments that this version is not due in: what they bring is superseded."""
         for other in self.rules.environments:
             if other != environment:
-                branch = releasing.branch(self.model, other)
-                bot.propose(
-                    self.root, self.forge, Proposal(branch, title="", body="", message="", compute=lambda _: {})
-                )
+                self._withdraw(other)
+
+    def _withdraw(self, environment: str) -> None:
+        branch = releasing.branch(self.model, environment)
+        bot.propose(self.root, self.forge, Proposal(branch, title="", body="", message="", compute=lambda _: {}))
 
     def _packed(self, base: Base) -> Version:
         """The version in the registry of models, and as an image made of the bytes that were judged.

@@ -160,6 +160,28 @@ def test_a_newer_merge_supersedes_the_pull_request_of_the_older(newer: Line) -> 
     assert {version.version for version in newer.versions()} == {"1", "2"}
 
 
+def test_a_champion_that_was_merged_meanwhile_is_not_passed_over(newer_line: Line, tmp_path: Path) -> None:
+    line = newer_line.copy(tmp_path / "project")
+    line.release("churn", "--dry-run")
+    head = line.project.git("rev-parse", "HEAD")
+    line.merge(PRODUCTION)
+    line.project.git("reset", "--quiet", "--hard", head)
+    said = line.release("churn").stdout
+    assert "judged against the wrong champion" in said
+    assert line.pulls() == {}
+
+
+def test_what_the_gates_do_not_let_pass_any_more_is_withdrawn(released_line: Line, tmp_path: Path) -> None:
+    line = released_line.copy(tmp_path / "project")
+    assert line.pulls().keys() == {PRODUCTION}
+    line.pull()
+    line.project.edit("ml/models/churn/params.yaml", "{metric: roc_auc, min: 0.75}", "{metric: roc_auc, min: 0.999}")
+    line.project.commit("ask for more than it can")
+    assert "churn is not released" in line.release("churn", code=3).stderr
+    assert line.pulls() == {}
+    assert line.pulls("closed").keys() == {PRODUCTION}
+
+
 def test_an_older_commit_that_is_released_late_changes_nothing(newer: Line) -> None:
     newer.release("churn")
     before = newer.pulls()

@@ -117,6 +117,20 @@ def test_from_a_merge_to_production_with_an_approval(hub: Hub) -> None:
     assert "dana" in audit
 
 
+def test_who_agreed_is_asked_again_while_github_does_not_know_yet(hub: Hub) -> None:
+    hub.release("churn")
+    staging = hub.open()[STAGING]
+    staging.reviews.append(Review(user="dana", state="APPROVED"))
+    hub.merge(STAGING)
+    merged, staging.merge_commit = staging.merge_commit, "0" * 40
+    assert "GitHub does not say yet who agreed to" in hub.release("churn")
+    staging.merge_commit = merged
+    assert "git keeps who agreed to" in hub.release("churn")
+    note = origin.git(hub.github.state, "notes", "--ref", NOTES, "show", hub.line.project.git("rev-parse", "HEAD"))
+    assert note is not None
+    assert json.loads(note)["approved_by"] == ["dana"]
+
+
 def test_the_digest_is_handed_to_the_step_that_attests_it(hub: Hub, tmp_path: Path) -> None:
     hub.release("--plan", GITHUB_OUTPUT=str(tmp_path / "plan"))
     assert (tmp_path / "plan").read_text() == 'models=["churn"]\nany=true\n'
