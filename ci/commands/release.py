@@ -12,6 +12,7 @@ from ci.adapters import dvc, files, forge, git, history, locks
 from ci.commands import full, gate, merged
 from ci.core.errors import ConfigurationError, TrunklineError
 from ci.core.gating.verdict import WORST_FIRST
+from ci.core.loglines import quiet
 from ci.core.params import parse_root
 from ci.core.releasing import Superseded
 
@@ -91,15 +92,23 @@ def _require_clean(root: Path) -> None:
         )
 
 
+def _to_do(base: merged.Base, model: str, environments: Sequence[str], behind: Sequence[str]) -> str:
+    """What a release of the model would have to do; a fault is its own leg's to tell, and stops no other model's."""
+    try:
+        return base.to_do(model, environments, behind)
+    except TrunklineError as fault:
+        return fault.message
+
+
 def _plan(root: Path, models: Sequence[str], rules: Releasing) -> int:
     """Say which models have something to be done, and hand a workflow its matrix."""
     base, environments = merged.newest(root, forge.of(root)), tuple(rules.environments)
     with locks.check(root):
         stale = dvc.stale(root)
         behind = {model: full.behind(root, model, stale) for model in models}
-    found = {model: words for model in models if (words := base.to_do(model, environments, behind[model]))}
+    found = {model: words for model in models if (words := _to_do(base, model, environments, behind[model]))}
     for model, words in found.items():
-        print(f"{model}: {words}")
+        print(f"{model}: {quiet(words)}")
     if not found:
         print("every model is released as it was merged: there is nothing to do")
     if path := os.environ.get("GITHUB_OUTPUT"):
