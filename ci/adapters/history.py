@@ -9,13 +9,13 @@ from ci.adapters import git, shell
 from ci.core.errors import ConfigurationError
 from ci.core.forge import NOTES
 from ci.core.history import ManifestChange
+from ci.core.release import PLACE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
 MANIFESTS = "k8s/models/*/*/release.yaml"
-PLACE = re.compile(r"k8s/models/(?P<model>[^/]+)/(?P<environment>[^/]+)/release\.yaml")
 MAIN_LINE = ("--first-parent", "--diff-merges=first-parent")
 HEAD = re.compile(rb"[0-9a-f]{40,64} blob (\d+)")
 # The subject comes last: whatever it holds, it moves nothing else.

@@ -22,6 +22,7 @@ from ci.core.records import Part
 SEAL = "trunkline.dev/seal"
 LOCAL = "config.kubernetes.io/local-config"
 HEADER = "# Written by `trunkline release` and by rollouts alone: to change it, let them.\n"
+PLACE = re.compile(r"k8s/models/(?P<model>[^/]+)/(?P<environment>[^/]+)/release\.yaml")
 IMAGE = re.compile(r"(?P<repository>[^\s@]+)@(?P<digest>sha256:[0-9a-f]{64})")
 
 
@@ -174,7 +175,11 @@ def dump(made: Release) -> str:
 
 
 def parse(text: str, file: str) -> Release:
-    """Read release.yaml strictly. Raises ConfigurationError, also where its seal tells that it was edited by hand."""
+    """Read release.yaml strictly; `file` is its path from the repository's root.
+
+    Raises ConfigurationError, also where its seal tells that it was edited by hand, and where it was copied to the
+    place of another model or environment.
+    """
     try:
         data: Any = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe, one is in C
         sealed = data["metadata"]["annotations"][SEAL]
@@ -195,6 +200,8 @@ def parse(text: str, file: str) -> Release:
         follows.weights,
     ):
         raise _broken(file, "it was edited by hand")
+    if PLACE.fullmatch(file) and file != path_of(spec.model, spec.environment):
+        raise _broken(file, f"it is the release of {spec.model} in {spec.environment}")
     return made
 
 

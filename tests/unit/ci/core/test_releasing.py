@@ -188,6 +188,17 @@ def test_a_release_that_was_edited_by_hand_is_refused_with_its_file() -> None:
         changes({path: edited}.get, B, "production", 5, "", {})
 
 
+def test_a_release_that_was_copied_from_another_place_is_refused() -> None:
+    path = path_of("churn", "production")
+    read = {path: dump(stands("staging", A))}.get
+    with pytest.raises(ConfigurationError, match=rf"{path}: it is the release of churn in staging"):
+        places(read, "churn", ["staging", "production"], {})
+    with pytest.raises(ConfigurationError, match="it is the release of churn in staging"):
+        changes(read, B, "production", 5, "", {})
+    with pytest.raises(ConfigurationError, match="it is the release of churn in production"):
+        places({path_of("fraud", "production"): dump(stands("production", A))}.get, "fraud", ["production"], {})
+
+
 def test_the_words_of_a_pull_request() -> None:
     assert branch("churn", "production") == "release/churn/production"
     assert card_of("churn", "production") == "k8s/models/churn/production/card.md"
