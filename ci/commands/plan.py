@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ci.adapters import dvc, files, git
 from ci.commands import data, gate
-from ci.core import training
+from ci.core import release, training
 from ci.core.errors import ConfigurationError
 from ci.core.loglines import quiet
 from ci.core.plan import Evidence, decide
@@ -60,7 +60,19 @@ def _smoke(root: Path, named: Sequence[str], ref: str | None) -> Plan:
     if named:
         raise ConfigurationError(f"'{named[0]}' is named, but what is checked is what changed; leave it out.")
     models = gate.configured(root, ())
-    return decide(models, _evidence(root, models, ref))
+    evidence = _evidence(root, models, ref)
+    _require_sealed(root, evidence.paths)
+    return decide(models, evidence)
+
+
+def _require_sealed(root: Path, paths: Iterable[str]) -> None:
+    """Raise ConfigurationError for a changed release.yaml that Trunkline did not write, or not for that place.
+
+    It touches no model, so no leg would tell; after the merge it would stop the model's releases.
+    """
+    for path in paths:
+        if release.PLACE.fullmatch(path) and (root / path).is_file():
+            release.parse((root / path).read_text(encoding="utf-8", errors="replace"), path)
 
 
 def _full(root: Path, named: Sequence[str], ref: str | None) -> Plan:

@@ -10,7 +10,9 @@ import pytest
 import yaml
 
 from ci.adapters.files import read_record
+from ci.core.manifests.overlays import placeholder
 from ci.core.records import Plan
+from ci.core.release import dump, path_of
 from tests.project import Project, fresh
 
 if TYPE_CHECKING:
@@ -50,6 +52,32 @@ def test_words_touch_nothing_in_a_fresh_clone(project: Project) -> None:
         reasons={},
         words="nothing that a model is made of or judged by changed (1 changed paths, 2 models)",
     )
+
+
+def test_a_release_is_as_trunkline_wrote_it_for_that_place(project: Project) -> None:
+    staging, production = (project.root / path_of("churn", name) for name in ("staging", "production"))
+    staging.parent.mkdir(parents=True, exist_ok=True)
+    production.parent.mkdir(parents=True, exist_ok=True)
+    made = dump(placeholder("registry.example.com/line", "churn", "staging"))
+    staging.write_text(made)
+    assert plan(project).models == ()
+
+    def refused() -> str:
+        done = project.trunkline("plan", code=1)
+        (sentence,) = done.stderr.strip().splitlines()
+        return sentence
+
+    staging.write_text(made.replace("canary: 0", "canary: 50"))
+    project.commit("half of it, just this once")
+    assert f"{path_of('churn', 'staging')}: it was edited by hand" in refused()
+    production.write_text(made)
+    staging.unlink()
+    project.commit("straight to production")
+    assert f"{path_of('churn', 'production')}: it is the release of churn in staging" in refused()
+    production.write_bytes(b"\xff")
+    assert "it is not a release that Trunkline wrote" in refused()
+    production.unlink()
+    assert plan(project).models == ()
 
 
 def test_a_pin_touches_its_model(project: Project) -> None:
