@@ -125,7 +125,17 @@ def folder(root: Path, commit: str, path: str) -> list[str]:
 
 def pickaxe(root: Path, text: str, path: str) -> list[str]:
     """The commits up to HEAD that brought or removed `text` in `path`, newest first."""
-    return shell.run(["git", "log", "--format=%H", *MAIN_LINE, f"-S{text}", "--", path], cwd=root).out.split()
+    asked = [
+        "git",
+        "log",
+        "--format=%H",
+        *MAIN_LINE,
+        "--no-patch",
+        f"-S{text}",
+        "--",
+        path,
+    ]  # else the patches of each are printed
+    return shell.run(asked, cwd=root).out.split()
 
 
 def require_whole(root: Path) -> None:
