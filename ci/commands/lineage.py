@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ci.adapters import dvc, git, history
 from ci.core.errors import ConfigurationError
-from ci.core.lineage import Lineage, entries_of, of_lock
+from ci.core.lineage import Lineage, entries_of, lock_hash, of_lock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +39,21 @@ def of_head(root: Path, model: str) -> Lineage | None:
             "with `git fetch --unshallow` (`fetch-depth: 0` in a workflow)."
         )
     return of_lock(lock, model, brought)
+
+
+def of_key(root: Path, model: str, key: str, model_hash: str) -> Lineage | None:
+    """The lineage with lock hash `key` that a dvc.lock pins, HEAD's or else the oldest that does; None where none does.
+
+    One without `model_hash` in its text is not read.
+    """
+    head = of_head(root, model)
+    if head is not None and head.lock_hash == key:
+        return head
+    commits = history.of_path(root, LOCK)[::-1]
+    for commit, text in zip(commits, history.texts(root, [f"{one}:{LOCK}" for one in commits]), strict=True):
+        if text is not None and model_hash in text and lock_hash(_entries(text, model)) == key:
+            return of_lock(dvc.lock(text), model, commit)
+    return None
 
 
 def of_worktree(root: Path, model: str) -> Lineage | None:

@@ -15,7 +15,6 @@ from ci.core.errors import ConfigurationError, EnvironmentFault
 from ci.core.lineage import ENVIRONMENT, Lineage, of_lock, stages_of
 from ci.core.loglines import quiet
 from ci.core.records import Problem
-from ci.core.registered import KEY
 from ci.core.reproduction import TOLERANCE, Reproduction, compare
 
 if TYPE_CHECKING:
@@ -110,8 +109,7 @@ def _of_number(root: Path, model: str, version: str) -> Lineage:
         known = models.get(model, version)
     if known is None:
         raise ConfigurationError(f"no release.yaml and no version in MLflow at {models.shown} is called {ref}.")
-    lock_hash, model_hash = known.tags.get(KEY, ""), known.tags.get("model_hash", "")
-    return _only([one for one in _of_git(root, model_hash) if one.lock_hash == lock_hash], f"the lock of {ref}")
+    return _only([chain.lineage for chain in trace.of_tags(root, known) if chain.lineage], f"the lock of {ref}")
 
 
 def _of_git(root: Path, ref: str) -> list[Lineage]:

@@ -14,6 +14,7 @@ from ci.core.errors import ConfigurationError, TrunklineError
 from ci.core.lineage import of_lock
 from ci.core.loglines import quiet
 from ci.core.params import parse_root
+from ci.core.registered import KEY
 from ci.core.scope import scope
 from ci.core.tracing import Chain, Link
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from rich.tree import Tree
 
     from ci.core.history import ManifestChange
+    from ci.core.registered import Registered
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the chains of REF; what is missing in them is said, and is no failure."""
     root = Path.cwd()
     git.require_repository(root)
-    found = chains(root, args.ref.strip())
+    found = named(root, args.ref.strip())
     if args.verify:
         found = [_verified(root, chain) for chain in found]
     if args.json:
@@ -50,20 +52,71 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def named(root: Path, ref: str) -> list[Chain]:
+    """The chains that `ref` is a part of: by git, and where git knows no such number, by the registry of models.
+
+    Raises ConfigurationError where there is none.
+    """
+    if found := _in_git(root, ref):
+        return found
+    try:
+        known = _registered(root, ref)
+    except TrunklineError as fault:
+        raise _nowhere(ref, f". The registry of models may know: {fault.message}") from fault
+    if known is None:
+        raise _nowhere(ref)
+    return of_tags(root, known) or [tracing.unpinned(known)]
+
+
 def chains(root: Path, ref: str) -> list[Chain]:
-    """The chains that `ref` is a part of. Raises ConfigurationError where there is none."""
+    """The chains in git that `ref` is a part of. Raises ConfigurationError where there is none."""
+    if found := _in_git(root, ref):
+        return found
+    raise _nowhere(ref)
+
+
+def of_tags(root: Path, known: Registered) -> list[Chain]:
+    """The chains in git of a version in the registry, by what its tags say that it was made of."""
+    key, model_hash = known.tags.get(KEY), known.tags.get("model_hash")
+    if not key or not model_hash:
+        return []
+    changes = history.manifests(root)
+    if released := tracing.chains(changes, lambda version: version.lineage.lock_hash == key, key):
+        return released
+    pinned = lineage.of_key(root, known.model, key, model_hash)
+    return [tracing.numbered(pinned, known.version)] if pinned else []
+
+
+def _registered(root: Path, ref: str) -> Registered | None:
+    """The version in MLflow that MODEL/NUMBER names. Raises EnvironmentFault where MLflow does not answer."""
+    asked = tracing.VERSION.fullmatch(ref)
+    if asked is None or not asked["version"].isdigit():
+        return None
+    from ci.adapters.mlflow import SQLITE, Models  # noqa: PLC0415 - heavy, and asked only where git does not know
+
+    models = Models(root)
+    database = models.uri.removeprefix(SQLITE).partition("?")[0]
+    if models.uri.startswith(SQLITE) and not Path(database).exists():
+        return None  # asked, MLflow would make one
+    return models.get(asked["model"], asked["version"])
+
+
+def _nowhere(ref: str, more: str = "") -> ConfigurationError:
+    return ConfigurationError(
+        f"nothing here is called {ref[:80]!r}: it is no commit, MODEL/VERSION, image digest, or beginning "
+        f"({tracing.LEAST} digits or more) of a hash that release.yaml or dvc.lock have up to HEAD; run `git fetch`"
+        f"{more or '.'}"
+    )
+
+
+def _in_git(root: Path, ref: str) -> list[Chain]:
     changes = history.manifests(root)
     if ref and (found := tracing.chains(changes, lambda version: tracing.matches(version, ref), tracing.needle(ref))):
         return found
     commit = git.commit_of(root, ref) if ref and not ref.startswith("-") else None
     if commit is not None:
         return _of_commit(root, commit, changes)
-    if found := _pinned(root, ref):
-        return found
-    raise ConfigurationError(
-        f"nothing here is called {ref[:80]!r}: it is no commit, MODEL/VERSION, image digest, or beginning "
-        f"({tracing.LEAST} digits or more) of a hash that release.yaml or dvc.lock have up to HEAD; run `git fetch`."
-    )
+    return _pinned(root, ref)
 
 
 def _of_commit(root: Path, commit: str, changes: Sequence[ManifestChange]) -> list[Chain]:
@@ -172,13 +225,13 @@ def _tree(chain: Chain, words: dict[str, str]) -> Tree:
         if link.value is None:
             tree.add(Text(quiet(f"missing: {link.name}: {link.words}"), style="yellow"))
         elif link.name in {"registered version", "image"}:
-            tree.add(Text(f"{link.name} {link.value}"))
+            tree.add(Text(quiet(f"{link.name} {link.value}")))
         elif link.name == "commit":
             text = words.get(link.value)
             shown = f"commit {link.value[:12]} {text}" if text else f"missing: commit {link.value} is not in this clone"
             made.add(Text(quiet(shown), style="" if text else "yellow"))
         else:
-            made.add(Text(f"{link.name} {link.value}"))
+            made.add(Text(quiet(f"{link.name} {link.value}")))
     for step in chain.steps:
         what = f"{step.arm} {step.weight} %" if step.arm else "gone"
         agreed = step.approval.approved_by if step.approval else ()

@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from ci.core.history import ManifestChange
+    from ci.core.registered import Registered
 
 Arm = Literal["stable", "canary"]
 LEAST = 7  # hex digits: fewer name too much
 HEX = re.compile(rf"[0-9a-f]{{{LEAST},64}}")
+MADE_OF = ("data", "params", "code", "environment", "lock", "model", "predictions")  # beside the commit
 VERSION = re.compile(r"(?P<model>[a-z][a-z0-9_]{0,63})/(?P<version>[A-Za-z0-9._-]+)")
 
 
@@ -54,6 +56,9 @@ class Chain(Part):
     version: str | None = None
     links: tuple[Link, ...]
     steps: tuple[Step, ...] = ()
+
+
+NO_IMAGE = Link(name="image", value=None, words="not released: no release.yaml names it")
 
 
 def matches(version: Version, ref: str) -> bool:
@@ -108,8 +113,25 @@ def chains(changes: Sequence[ManifestChange], found: Callable[[Version], bool], 
 
 def unreleased(lineage: Lineage) -> Chain:
     """The chain of a version that is pinned in dvc.lock, and in no release.yaml."""
-    links = (*_made_of(lineage), Link(name="image", value=None, words="not released: no release.yaml names it"))
-    return Chain(model=lineage.model, lineage=lineage, links=links)
+    return Chain(model=lineage.model, lineage=lineage, links=(*_made_of(lineage), NO_IMAGE))
+
+
+def numbered(lineage: Lineage, version: str) -> Chain:
+    """The same of one that the registry of models has a number for."""
+    links = (*_made_of(lineage), _number(lineage.model, version), NO_IMAGE)
+    return Chain(model=lineage.model, lineage=lineage, version=version, links=links)
+
+
+def unpinned(known: Registered) -> Chain:
+    """The chain of a version that the registry of models has and no dvc.lock in git: its tags say what they can."""
+    words = "no dvc.lock up to HEAD pins it: its training is not committed, or not in this clone"
+    told = {name: known.tags.get(f"{name}_hash") for name in MADE_OF}
+    made = [
+        Link(name=name, value=value, words="" if value else "its tags in the registry do not say")
+        for name, value in told.items()
+    ]
+    links = (Link(name="commit", value=None, words=words), *made, _number(known.model, known.version), NO_IMAGE)
+    return Chain(model=known.model, lineage=None, version=known.version, links=links)
 
 
 def untrained(model: str, commit: str) -> Chain:
@@ -137,7 +159,7 @@ def _chain(version: Version, changes: Sequence[ManifestChange]) -> Chain:
     steps = _steps(version, [change for change in changes if change.model == lineage.model])
     links = [
         *_made_of(lineage),
-        Link(name="registered version", value=f"{lineage.model}/{version.version}"),
+        _number(lineage.model, version.version),
         Link(name="image", value=version.image),
     ]
     environments = dict.fromkeys(change.environment for change in changes if change.model == lineage.model)
@@ -160,16 +182,15 @@ def _chain(version: Version, changes: Sequence[ManifestChange]) -> Chain:
 
 
 def _made_of(lineage: Lineage) -> tuple[Link, ...]:
+    told = lineage.model_dump()
     return (
         Link(name="commit", value=lineage.commit),
-        Link(name="data", value=lineage.data_hash),
-        Link(name="params", value=lineage.params_hash),
-        Link(name="code", value=lineage.code_hash),
-        Link(name="environment", value=lineage.environment_hash),
-        Link(name="lock", value=lineage.lock_hash),
-        Link(name="model", value=lineage.model_hash),
-        Link(name="predictions", value=lineage.predictions_hash),
+        *(Link(name=name, value=told[f"{name}_hash"]) for name in MADE_OF),
     )
+
+
+def _number(model: str, version: str) -> Link:
+    return Link(name="registered version", value=f"{model}/{version}")
 
 
 def _steps(version: Version, changes: Iterable[ManifestChange]) -> list[Step]:
