@@ -125,16 +125,8 @@ def folder(root: Path, commit: str, path: str) -> list[str]:
 
 def pickaxe(root: Path, text: str, path: str) -> list[str]:
     """The commits up to HEAD that brought or removed `text` in `path`, newest first."""
-    asked = [
-        "git",
-        "log",
-        "--format=%H",
-        *MAIN_LINE,
-        "--no-patch",
-        f"-S{text}",
-        "--",
-        path,
-    ]  # else the patches of each are printed
+    # --no-patch, since -S prints the patch of each.
+    asked = ["git", "log", "--format=%H", *MAIN_LINE, "--no-patch", f"-S{text}", "--", path]
     return shell.run(asked, cwd=root).out.split()
 
 
