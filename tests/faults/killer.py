@@ -123,6 +123,7 @@ def watch(killer: Killer) -> None:
         killer.after(docker, name, lambda *_, name=name, **__: f"docker {name}")
     killer.after(mlflow._Door, "ask", lambda _, call, *args, **__: asked(call.__name__, args))
     killer.after(Client, "send", lambda _, method, path, **__: None if method == "GET" else f"github {method} {path}")
+    killer.after(Client, "graphql", lambda _, mutation, __: f"github {mutated(mutation)}")
 
 
 def program(args: list[str]) -> str | None:
@@ -145,6 +146,11 @@ def asked(call: str, args: tuple[Any, ...]) -> str | None:
         return None
     told = [str(arg) for arg in args if isinstance(arg, str) and not re.fullmatch(r"[0-9a-f]{32}", arg)]
     return f"mlflow {call} {' '.join(told)}".strip()
+
+
+def mutated(mutation: str) -> str:
+    """The name of what a mutation asks for."""
+    return mutation.partition("{")[2].partition("(")[0].strip()
 
 
 def run(root: Path, log: Path, command: list[str]) -> int:
