@@ -15,9 +15,19 @@ if TYPE_CHECKING:
 CONTENT = b"trunkline"
 
 
+def folder(root: Path) -> Path | None:
+    """Where the default remote is, if it is a folder of this machine."""
+    from dvc.repo import Repo  # type: ignore[import-untyped] # noqa: PLC0415 - takes most of a second to import
+
+    with Repo(str(root)) as repo:
+        name = repo.config["core"].get("remote")
+        url = str(repo.config["remote"][name]["url"]) if name is not None else ""
+    return None if not url or "://" in url else (root / ".dvc" / url).resolve()
+
+
 def require_writable(root: Path) -> str:
     """Give the remote's address. Raises ConfigurationError where there is none, EnvironmentFault where it fails."""
-    from dvc.repo import Repo  # type: ignore[import-untyped] # noqa: PLC0415 - takes most of a second to import
+    from dvc.repo import Repo  # noqa: PLC0415 - as above
 
     with Repo(str(root)) as repo:
         name = repo.config["core"].get("remote")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ci.adapters import dvc, files, forge, git, history, locks
-from ci.commands import full, gate, merged
+from ci.commands import full, gate, lasting, merged
 from ci.core.errors import ConfigurationError, TrunklineError
 from ci.core.gating.verdict import WORST_FIRST
 from ci.core.loglines import quiet
@@ -43,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
     if args.plan:
         return _plan(root, models, rules)
     _require_clean(root)
+    lasting.require(root)
     refused: list[TrunklineError] = []
     for model in models:
         try:

@@ -36,13 +36,14 @@ def run(args: argparse.Namespace) -> int:
     Whatever ends it, the next run goes on from there: each step finds what is done already. A version that the gates
     refuse is neither pushed nor registered.
     """
-    from ci.commands import full, gate, lineage, report  # noqa: PLC0415 - jinja2 and numpy only where something is trained
+    from ci.commands import full, gate, lasting, lineage, report  # noqa: PLC0415 - jinja2 and numpy only where something is trained
     from ci.commands.table import print_verdicts  # noqa: PLC0415 - as above
 
     root = Path.cwd()
     git.require_repository(root)
     git.require_untracked(root)
     (model,) = gate.configured(root, [args.model])
+    lasting.require(root)
     with locks.check(root):
         stale = _up_to_date(root, model, {PROCESSES: str(args.processes)} if args.processes else {})
         verdict = full.judged(root, model, stale)

@@ -40,7 +40,8 @@ class Main:
         there = {**origin.environment(self.github.url, self.folder, self.github.state), **self.line.outside}
         del there["GITHUB_TOKEN"]  # which a step is given by the workflow, or has not
         payload = {"ref": "refs/heads/main", "after": project.git("rev-parse", "HEAD")}
-        return self.act.run("push", "release.yml", payload, **there)
+        registry = ("--var", f"MLFLOW_TRACKING_URI=sqlite:///{self.folder / 'mlflow.db'}")
+        return self.act.run("push", "release.yml", payload, settings=registry, **there)
 
 
 @pytest.fixture

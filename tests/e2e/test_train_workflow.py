@@ -26,6 +26,19 @@ if TYPE_CHECKING:
 LOCK = "dvc.lock"
 
 
+def lasting(project: Project, where: Path) -> tuple[str, ...]:
+    """Have main name a remote that any machine reaches; the settings that name such an MLflow too."""
+    project.edit(".dvc/config", "../.trunkline/remote", str(where / "remote"))
+    project.commit("a remote that any machine reaches")
+    project.git("update-ref", "refs/remotes/origin/main", "HEAD")
+    return mlflow(where)
+
+
+def mlflow(where: Path) -> tuple[str, ...]:
+    """The settings of a repository that names an MLflow which outlives a job."""
+    return ("--var", f"MLFLOW_TRACKING_URI=sqlite:///{where / 'mlflow.db'}")
+
+
 def event(commit: str, action: str, *labels: str, added: str | None = None, owner: str = "octo") -> dict[str, Any]:
     """A pull request that was pushed to, or got a label."""
     head = {"ref": "change", "sha": commit, "repo": {"full_name": f"{owner}/line", "fork": owner != "octo"}}
@@ -55,6 +68,7 @@ class Trained:
 def change(base: Project, act: Callable[[Project, str], Act]) -> tuple[Act, str]:
     """A branch with another learning rate, and an act over it."""
     project = base.copy(base.root.parent / "labelled")
+    lasting(project, base.root.parent)
     project.git("switch", "--quiet", "--create", "change")
     project.edit("ml/models/churn/params.yaml", "learning_rate: 0.08", "learning_rate: 0.083")
     return act(project, "labelled"), project.commit("another learning rate")
@@ -69,7 +83,8 @@ def trained(change: tuple[Act, str], tmp_path_factory: pytest.TempPathFactory) -
     state = State(pulls=[Pull(number=7, sha=commit)], origin=str(bare))
     with running(state) as github:
         env = origin.environment(github.url, folder, state)
-        result = runner.run("pull_request", "train.yml", event(commit, "labeled", "train", added="train"), **env)
+        labelled = event(commit, "labeled", "train", added="train")
+        result = runner.run("pull_request", "train.yml", labelled, settings=mlflow(folder), **env)
         assert result.jobs == {"plan": "success", "train (churn)": "success", "publish (churn)": "success"}, result.log
         (body,) = github.bodies(7)
     return Trained(runner, commit, result, state, body)
@@ -130,11 +145,13 @@ def test_a_fork_another_label_and_a_push_without_it_train_nothing(
 def test_a_dispatch_on_the_default_branch_brings_a_pull_request_by_the_app(
     base: Project, act: Callable[[Project, str], Act], tmp_path: Path
 ) -> None:
-    runner = act(base, "dispatched")
-    head = base.git("rev-parse", "HEAD")
-    state = State(token="app-token", origin=str(origin.publish(base.root, tmp_path)))
+    project = base.copy(tmp_path / "project")
+    registry = lasting(project, tmp_path)
+    runner = act(project, "dispatched")
+    head = project.git("rev-parse", "HEAD")
+    state = State(token="app-token", origin=str(origin.publish(project.root, tmp_path)))
     payload = {"inputs": {"model": "churn"}, "ref": "refs/heads/main", "repository": REPOSITORY}
-    settings = ("--var", "APP_ID=1", "--secret", "APP_PRIVATE_KEY=key")
+    settings = (*registry, "--var", "APP_ID=1", "--secret", "APP_PRIVATE_KEY=key")
     with running(state) as github:
         env = {**origin.environment(github.url, tmp_path, state), "GITHUB_TOKEN": "secret-token"}
         result = runner.run("workflow_dispatch", "train.yml", payload, settings=settings, **env)

@@ -500,3 +500,19 @@ def test_before_a_merge_its_full_training_can_be_asked_for(line: Project) -> Non
     line.commit("its full training")
     line.trunkline("check", "churn")
     line.trunkline("check", "churn", CI="true")
+
+
+def test_a_job_keeps_nothing_in_its_own_checkout(trained: Project, tmp_path: Path) -> None:
+    project = trained.copy(tmp_path / "project")
+    for command in ("train", "release"):
+        assert (
+            "DVC's remote is .trunkline/remote, which is gone with this job"
+            in project.trunkline(command, "churn", code=1, GITHUB_ACTIONS="true").stderr
+        )
+    project.edit(".dvc/config", "../.trunkline/remote", str(tmp_path / "remote"))
+    project.commit("a remote that any machine reaches")
+    for command in ("train", "release"):
+        assert (
+            "MLFLOW_TRACKING_URI is not set"
+            in project.trunkline(command, "churn", code=1, GITHUB_ACTIONS="true").stderr
+        )
