@@ -137,6 +137,12 @@ def train(project: Project, model: str = "churn") -> str:
     return project.commit(f"train {model} in full")
 
 
+def remote(project: Project, where: Path) -> None:
+    """Let DVC's remote be where any machine reaches it, not in a checkout that goes with its job."""
+    project.edit(".dvc/config", "../.trunkline/remote", str(where / "remote"))
+    project.commit("a remote that any machine reaches")
+
+
 def change(project: Project) -> None:
     """Another churn, much like the one before."""
     project.edit("ml/models/churn/params.yaml", "learning_rate: 0.08", "learning_rate: 0.09")

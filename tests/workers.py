@@ -7,6 +7,7 @@ daemons on a machine would give their containers the same addresses.
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any
 
 from xdist.scheduler import LoadFileScheduling
@@ -17,6 +18,12 @@ DOCKER = re.compile(r"\b(docker_host|docker_env|base_image|image_registry|(merge
 """The fixtures that lead to the daemon."""
 
 
+@cache
+def piece(file: str) -> str:
+    """The name of the piece that a file belongs to; xdist asks for every test, again and again."""
+    return "docker" if DOCKER.search((ROOT / file).read_text(encoding="utf-8")) else file
+
+
 class Pieces(LoadFileScheduling):  # type: ignore[misc] # xdist ships no types
     """Hands out files in the order in which they were collected: the long ones come first, unit tests fill the end."""
 
@@ -25,5 +32,4 @@ class Pieces(LoadFileScheduling):  # type: ignore[misc] # xdist ships no types
         config.option.loadscopereorder = False
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        return "docker" if DOCKER.search((ROOT / file).read_text(encoding="utf-8")) else file
+        return piece(nodeid.partition("::")[0])

@@ -70,6 +70,11 @@ def is_shallow(root: Path) -> bool:
     return shell.run(["git", "rev-parse", "--is-shallow-repository"], cwd=root).out.strip() == "true"
 
 
+def common_ancestor(root: Path, one: str, other: str) -> str | None:
+    """The commit that two have last in common, or None."""
+    return shell.run(["git", "merge-base", one, other], cwd=root, check=False).out.strip() or None
+
+
 def merge_base(root: Path, ref: str | None = None) -> str | None:
     """The commit this change started from; None when there is none (first commit, shallow clone).
 
@@ -92,7 +97,7 @@ def merge_base(root: Path, ref: str | None = None) -> str | None:
         raise ConfigurationError(
             f"'{target}' is not a commit of this repository; fetch it, or name another with --base."
         )
-    base = shell.run(["git", "merge-base", "HEAD", target], cwd=root, check=False).out.strip() or None
+    base = common_ancestor(root, "HEAD", target)
     if base is not None and base == head(root) and not changed_paths(root, base):
         return parent(root)
     return base

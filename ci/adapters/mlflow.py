@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote
 
 from ci.adapters import locks
+from ci.core.addresses import masked
 from ci.core.errors import EnvironmentFault
 from ci.core.registered import KEY, Registered
 
@@ -50,8 +51,8 @@ AUTH = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED
 MEANWHILE = ("IntegrityError", "UniqueViolation", "Model Version creation error")
 MISSING = frozenset({"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"})
 BATCH = 1_000  # metrics that one request of log_batch holds
-OWNER = "trunkline.begun_at"  # the tag of a run that says where
 FEW = 100  # parameters, and tags, that one holds
+OWNER = "trunkline.begun_at"  # the tag of a run that says where
 
 
 class _Missing(EnvironmentFault):
@@ -72,7 +73,7 @@ class _Door:
     @property
     def shown(self) -> str:
         """The URI without a login and without what may be one: all up to the last `@`, and the query."""
-        return _masked(self.uri)
+        return masked(self.uri)
 
     @property
     def is_remote(self) -> bool:
@@ -93,6 +94,11 @@ class _Door:
             self._make(self._database)
             _require_free(self._database)
             return self._opened(self.uri)
+
+    @property
+    def is_made(self) -> bool:
+        """Whether there is something to ask: asked, an SQLite database that is not there would be made."""
+        return self._database is None or self._database.exists()
 
     @property
     def _database(self) -> Path | None:
@@ -185,19 +191,6 @@ def _may_pass(code: str, said: str) -> bool:
     return code in PASSING or any(mark in said for mark in MEANWHILE)
 
 
-def _masked(uri: str) -> str:
-    """A URI of which nothing is left that may be a login or a token."""
-    scheme, slashes, rest = uri.partition("//")
-    if not slashes:
-        return uri.partition("?")[0]
-    if rest.startswith("/"):  # a path, in which an `@` is a letter
-        return re.split(r"[?#]", uri)[0]
-    login, _, place = rest.rpartition("@")
-    if "?" in login or "#" in login:  # the password's, or is the `@` the query's? Nobody can tell
-        return f"{scheme}//..."
-    return f"{scheme}//{re.split(r'[?#]', place)[0]}"
-
-
 def _secrets(uri: str) -> list[str]:
     """What of a URI may be part of a password, as a driver that parses it otherwise would quote it."""
     rest = uri.partition("//")[2]
@@ -214,7 +207,7 @@ def _secrets(uri: str) -> list[str]:
 
 def _one_line(error: Exception, uri: str) -> str:
     """What an exception says, without the statement that failed and without what may be a part of a password."""
-    said = " ".join(str(error).split()).partition(" [SQL:")[0].replace(uri, _masked(uri))
+    said = " ".join(str(error).split()).partition(" [SQL:")[0].replace(uri, masked(uri))
     if cause := re.search(r"Max retries exceeded.*Caused by (?:.*: |\w+\(.)(.*?)[\"')]*$", said):
         said = f"it cannot be reached: {cause[1]}"
     said = re.sub(r"//\S*@", "//", said)
@@ -333,8 +326,7 @@ class Runs(_Door):
         since two that log into one would write over each other's files.
         """
         experiment = self._experiment(model)
-        query = f"tags.{tag} = {_quoted(value)}"
-        found = self.ask(self.client.search_runs, [experiment], query, order_by=["start_time ASC"])
+        found = self._tagged(experiment, tag, value)
         ended = [run for run in found if _is_finished(run)]
         if known := ended or [run for run in found if run.data.tags.get(OWNER) == self._owner]:
             return str(known[0].info.run_id), bool(ended)
@@ -343,8 +335,7 @@ class Runs(_Door):
 
     def keep_only(self, model: str, tag: str, value: str, run_id: str) -> None:
         """Take back all other runs of a model with this tag: killed ones, and those of others that came later."""
-        query = f"tags.{tag} = {_quoted(value)}"
-        for run in self.ask(self.client.search_runs, [self._experiment(model)], query):
+        for run in self._tagged(self._experiment(model), tag, value):
             if run.info.run_id != run_id:
                 self.drop(run.info.run_id)
 
@@ -402,6 +393,11 @@ class Runs(_Door):
             return dict(self.ask(self.client.get_run, run_id).data.metrics)
         except _Missing:
             return {}
+
+    def _tagged(self, experiment: str, tag: str, value: str) -> list[Run]:
+        """Oldest first."""
+        query = f"tags.{tag} = {_quoted(value)}"
+        return list(self.ask(self.client.search_runs, [experiment], query, order_by=["start_time ASC"]))
 
     def _experiment(self, model: str) -> str:
         found = self.ask(self.client.get_experiment_by_name, model)

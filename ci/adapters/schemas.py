@@ -113,11 +113,9 @@ def _of_api(schema: Any) -> Any:
         return schema
     if wrapped := schema.get("properties", {}).get("actual_instance"):
         return _of_api(wrapped)
-    named = [part for part in schema.get("anyOf", ()) if part != {"type": "null"}]
-    if len(named) == 1:
-        return _of_api({key: value for key, value in schema.items() if key != "anyOf"} | named[0])
-    made = {key: _of_api(part) for key, part in schema.items()}
-    return made | ({"anyOf": _of_api(named)} if named else {})
+    made = {key: _of_api(part) for key, part in schema.items() if key != "anyOf"}
+    named = [_of_api(part) for part in schema.get("anyOf", ()) if part != {"type": "null"}]
+    return made | (named[0] if len(named) == 1 else {"anyOf": named} if named else {})
 
 
 def _strict(schema: Any) -> Any:

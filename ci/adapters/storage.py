@@ -1,41 +1,34 @@
-"""Whether DVC's default remote can be written, read and cleared again: asked with a file of a few bytes."""
+"""DVC's default remote: where it is, and whether a file of a few bytes can be written, read and cleared again there."""
 
 from __future__ import annotations
 
-import re
 import uuid
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Any
 
+from ci.core.addresses import masked
 from ci.core.errors import ConfigurationError, EnvironmentFault
 from ci.core.loglines import quiet
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 CONTENT = b"trunkline"
 
 
 def folder(root: Path) -> Path | None:
     """Where the default remote is, if it is a folder of this machine."""
-    from dvc.repo import Repo  # type: ignore[import-untyped] # noqa: PLC0415 - takes most of a second to import
-
-    with Repo(str(root)) as repo:
-        name = repo.config["core"].get("remote")
-        url = str(repo.config["remote"][name]["url"]) if name is not None else ""
-    return None if not url or "://" in url else (root / ".dvc" / url).resolve()
+    with _repository(root) as repo:
+        _, url = _remote(repo)
+    return None if url is None or "://" in url else Path(url).resolve()
 
 
 def require_writable(root: Path) -> str:
     """Give the remote's address. Raises ConfigurationError where there is none, EnvironmentFault where it fails."""
-    from dvc.repo import Repo  # noqa: PLC0415 - as above
-
-    with Repo(str(root)) as repo:
-        name = repo.config["core"].get("remote")
-        if name is None:
+    with _repository(root) as repo:
+        name, address = _remote(repo)
+        if address is None:
             raise ConfigurationError(
                 "DVC has no default remote; make one with `dvc remote add --default NAME URL` and commit .dvc/config."
             )
-        url = re.sub(r"//.*@", "//", str(repo.config["remote"][name]["url"]))
+        url = masked(address)
         try:
             store = repo.cloud.get_remote_odb(name)
             path = store.fs.join(store.path, f".trunkline-{uuid.uuid4().hex}")
@@ -54,3 +47,15 @@ def require_writable(root: Path) -> str:
     if read != CONTENT:
         raise EnvironmentFault(f"DVC's remote '{name}' at {url} gave back other bytes than were written to it.")
     return url
+
+
+def _repository(root: Path) -> Any:
+    from dvc.repo import Repo  # type: ignore[import-untyped] # noqa: PLC0415 - takes most of a second to import
+
+    return Repo(str(root))
+
+
+def _remote(repo: Any) -> tuple[str | None, str | None]:
+    """The default remote's name and address, which is a whole path where it is a folder."""
+    name = repo.config["core"].get("remote")
+    return name, None if name is None else str(repo.config["remote"][name]["url"])

@@ -61,11 +61,6 @@ def merged(root: Path, ours: str, theirs: str) -> str | None:
     return done.out.split("\n", 1)[0] if done.code == 0 else None
 
 
-def merge_base(root: Path, one: str, other: str) -> str:
-    """The commit that two have last in common; empty where there is none."""
-    return shell.run(["git", "merge-base", one, other], cwd=root, check=False).out.strip()
-
-
 def is_ancestor(root: Path, older: str, newer: str) -> bool:
     """Whether `newer` has `older` in its history, or is it."""
     return shell.run(["git", "merge-base", "--is-ancestor", older, newer], cwd=root, check=False).code == 0

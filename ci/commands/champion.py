@@ -26,12 +26,12 @@ def lineage_of(root: Path, model: str) -> Lineage | None:
 
     Raises ConfigurationError for a release.yaml that Trunkline did not write.
     """
-    path = _path(root, model)
+    path = path_at_hand(root, model)
     text = root / path
     return parse(text.read_text(), path).spec.stable.lineage if path and text.is_file() else None
 
 
-def _path(root: Path, model: str) -> str:
+def path_at_hand(root: Path, model: str) -> str:
     """Where production's release.yaml is: production is the last environment of params.yaml, if there is any."""
     release = gate.root_params(root).release
     return path_of(model, list(release.environments)[-1]) if release else ""
@@ -59,12 +59,12 @@ class Champion(Against):
         return found
 
     def _refuse(self, model: str, lineage: Lineage) -> None:
-        said = f"{_path(self.root, model)} says that {model}'s champion was made at commit {lineage.commit[:12]}"
+        said = f"{path_at_hand(self.root, model)} says that {model}'s champion was made at commit {lineage.commit[:12]}"
         if git.commit_of(self.root, lineage.commit) is None:
             more = "which is not in this clone; fetch all of history (`git fetch --unshallow`, `fetch-depth: 0`)"
         else:
             more = f"but dvc.lock pins another version there; look at who changed it (`trunkline audit {model}`)"
-        raise ConfigurationError(f"{said}, {more}.", file=_path(self.root, model))
+        raise ConfigurationError(f"{said}, {more}.", file=path_at_hand(self.root, model))
 
     def _why_none(self) -> str:
         return "nothing is in production yet"

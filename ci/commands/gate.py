@@ -150,10 +150,10 @@ def _gates(root: Path, model: str, params: Root) -> tuple[Task, tuple[Gate, ...]
     from ci.core.gating.gateparams import parse_model  # noqa: PLC0415 - as above
 
     path = root / "ml" / "models" / model / "params.yaml"
-    raw, line_of = files.read_yaml(path)
-    found = parse_model(raw, line_of, params.defaults.gates, file=_shown(path, root))
+    (raw, line_of), file = files.read_yaml(path), _shown(path, root)
+    found = parse_model(raw, line_of, params.defaults.gates, file=file)
     if params.release is not None or cards.KEY in raw:  # what its release will ask for, before it is merged
-        cards.words(raw, line_of, file=_shown(path, root))
+        cards.words(raw, line_of, file=file)
     return found
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ci.adapters import bot, dvc, git, history, trees
+from ci.commands import champion
 from ci.commands.lineage import LOCK, of_head
 from ci.core import releasing
 from ci.core.errors import ConfigurationError
@@ -49,9 +50,9 @@ class Base:
         """Raise Superseded unless the commit that is checked out has the very version that is there."""
         releasing.require_current(dvc.lock(self.read(LOCK)), dvc.lock_of(self.root), model, self.name)
 
-    def require_champion(self, model: str, environments: Sequence[str]) -> None:
-        """Raise Superseded unless production's release.yaml, by which a verdict is found, is as it is checked out."""
-        path = path_of(model, environments[-1])
+    def require_champion(self, model: str) -> None:
+        """Raise Superseded unless the release.yaml that a verdict takes the champion from is as it is checked out."""
+        path = champion.path_at_hand(self.root, model)
         here = self.root / path
         if self.read(path) != (here.read_text(encoding="utf-8") if here.is_file() else None):
             raise Superseded(

@@ -8,9 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ci.adapters import bot, cards, dvc, files, git, locks, registry, templates, trees
+from ci.adapters import bot, cards, dvc, files, git, locks, registry, templates
 from ci.adapters.mlflow import Models
-from ci.commands import full, image, merged, registering, report
+from ci.commands import full, gate, image, merged, registering, report
 from ci.commands.lineage import of_head
 from ci.core import releasing
 from ci.core.bot import Proposal
@@ -20,7 +20,6 @@ from ci.core.forge import Approval
 from ci.core.image import reference
 from ci.core.image.labels import of_lineage
 from ci.core.manifests.overlays import overlay
-from ci.core.params import parse_root
 from ci.core.records import Evaluation, Validation
 from ci.core.release import Version, path_of
 from ci.core.releasing import Refused, Undecided
@@ -75,7 +74,7 @@ class Line:
         self._require_trained(base, dry_run=True)
         due = self._due(base)
         if due.environment:
-            base.require_champion(self.model, tuple(self.rules.environments))
+            base.require_champion(self.model)
             releasing.require_pass(self.verdict)
             print(f"{self.model}: would be proposed to {due.environment}; {self.verdict.summary}")
         else:
@@ -136,7 +135,7 @@ class Line:
 
     def _require_pass(self, base: Base) -> None:
         """Raise what keeps these bytes from being released, and withdraw what proposed them before that was so."""
-        base.require_champion(self.model, tuple(self.rules.environments))
+        base.require_champion(self.model)
         try:
             releasing.require_pass(self.verdict)
         except (Refused, Undecided):
@@ -163,7 +162,7 @@ class Line:
 
     def _training(self, base: Base) -> str:
         """Have it trained, unless that is under way or done: every push to the default branch comes by here."""
-        models = parse_root(*files.read_yaml(self.root / "params.yaml")).models
+        models = gate.configured(self.root, ())
 
         def alike(commit: str) -> bool:
             if git.commit_of(self.root, commit) is None:
@@ -173,7 +172,8 @@ class Line:
         if (pull := self.forge.find(f"train/{self.model}")) is not None:
             ref = f"refs/heads/{pull.branch}"
             came = self.forge.remote.fetch(ref).get(ref)
-            if came is not None and alike(trees.merge_base(self.root, came, base.commit)):
+            since = git.common_ancestor(self.root, came, base.commit) if came else None
+            if since is not None and alike(since):
                 return f"#{pull.number} brings it: {pull.url}"
         return self.forge.dispatch("train.yml", base.name, {"model": self.model}, alike)
 

@@ -92,13 +92,10 @@ def _registered(root: Path, ref: str) -> Registered | None:
     asked = tracing.VERSION.fullmatch(ref)
     if asked is None or not asked["version"].isdigit():
         return None
-    from ci.adapters.mlflow import SQLITE, Models  # noqa: PLC0415 - heavy, and asked only where git does not know
+    from ci.adapters.mlflow import Models  # noqa: PLC0415 - heavy, and asked only where git does not know
 
     models = Models(root)
-    database = models.uri.removeprefix(SQLITE).partition("?")[0]
-    if models.uri.startswith(SQLITE) and not Path(database).exists():
-        return None  # asked, MLflow would make one
-    return models.get(asked["model"], asked["version"])
+    return models.get(asked["model"], asked["version"]) if models.is_made else None
 
 
 def _nowhere(ref: str, more: str = "") -> ConfigurationError:

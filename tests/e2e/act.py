@@ -106,6 +106,11 @@ def find() -> str:
     pytest.skip(words)
 
 
+def mlflow(where: Path) -> tuple[str, ...]:
+    """The settings of a repository that names an MLflow which outlives a job."""
+    return ("--var", f"MLFLOW_TRACKING_URI=sqlite:///{where / 'mlflow.db'}")
+
+
 def _read(done: subprocess.CompletedProcess[str]) -> Result:
     """Job results and messages of `act --json`, whose last words are not JSON when it cannot start."""
     jobs: dict[str, str] = {}

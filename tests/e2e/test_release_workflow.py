@@ -9,7 +9,7 @@ import pytest
 
 from ci.core.release import parse, path_of
 from tests import releases
-from tests.e2e.act import Act, Result, find
+from tests.e2e.act import Act, Result, find, mlflow
 from tests.github import origin
 from tests.github.server import GitHub, State, running
 
@@ -40,8 +40,7 @@ class Main:
         there = {**origin.environment(self.github.url, self.folder, self.github.state), **self.line.outside}
         del there["GITHUB_TOKEN"]  # which a step is given by the workflow, or has not
         payload = {"ref": "refs/heads/main", "after": project.git("rev-parse", "HEAD")}
-        registry = ("--var", f"MLFLOW_TRACKING_URI=sqlite:///{self.folder / 'mlflow.db'}")
-        return self.act.run("push", "release.yml", payload, settings=registry, **there)
+        return self.act.run("push", "release.yml", payload, settings=mlflow(self.folder), **there)
 
 
 @pytest.fixture
@@ -50,8 +49,7 @@ def main(merged_line: Line, tmp_path: Path) -> Iterator[Main]:
     line = merged_line.copy(tmp_path / "project")
     project = line.project
     (project.root / ".trunkline" / "remote").rename(tmp_path / "remote")  # a runner has nothing but what is committed
-    project.edit(".dvc/config", "../.trunkline/remote", str(tmp_path / "remote"))
-    project.commit("a remote that any machine reaches")
+    releases.remote(project, tmp_path)
     project.git("remote", "add", "origin", "https://github.com/octo/line.git")
     with running(State()) as github:
         github.state.origin = str(origin.publish(project.root, tmp_path / "served"))

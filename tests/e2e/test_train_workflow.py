@@ -12,6 +12,8 @@ from ci.adapters.files import read_record
 from ci.core.bot import EMAIL
 from ci.core.lineage import entries_of
 from ci.core.records import Verdict
+from tests import releases
+from tests.e2e.act import mlflow
 from tests.e2e.conftest import REPOSITORY
 from tests.github import origin
 from tests.github.server import Pull, State, running
@@ -28,15 +30,9 @@ LOCK = "dvc.lock"
 
 def lasting(project: Project, where: Path) -> tuple[str, ...]:
     """Have main name a remote that any machine reaches; the settings that name such an MLflow too."""
-    project.edit(".dvc/config", "../.trunkline/remote", str(where / "remote"))
-    project.commit("a remote that any machine reaches")
+    releases.remote(project, where)
     project.git("update-ref", "refs/remotes/origin/main", "HEAD")
     return mlflow(where)
-
-
-def mlflow(where: Path) -> tuple[str, ...]:
-    """The settings of a repository that names an MLflow which outlives a job."""
-    return ("--var", f"MLFLOW_TRACKING_URI=sqlite:///{where / 'mlflow.db'}")
 
 
 def event(commit: str, action: str, *labels: str, added: str | None = None, owner: str = "octo") -> dict[str, Any]:

@@ -22,6 +22,7 @@ from ci.core.lineage import entries_of, stages_of
 from ci.core.records import Outcome, Plan, Verdict
 from ci.core.release import Version, dump, path_of, release
 from ci.core.releasing import Refused
+from tests import releases
 from tests.project import BIN, Project
 
 if TYPE_CHECKING:
@@ -509,8 +510,7 @@ def test_a_job_keeps_nothing_in_its_own_checkout(trained: Project, tmp_path: Pat
             "DVC's remote is .trunkline/remote, which is gone with this job"
             in project.trunkline(command, "churn", code=1, GITHUB_ACTIONS="true").stderr
         )
-    project.edit(".dvc/config", "../.trunkline/remote", str(tmp_path / "remote"))
-    project.commit("a remote that any machine reaches")
+    releases.remote(project, tmp_path)
     for command in ("train", "release"):
         assert (
             "MLFLOW_TRACKING_URI is not set"

@@ -91,11 +91,10 @@ class GitHub:
                 return _pull(self.client.send("POST", f"{self._path}/pulls", body=sent))
             except Invalid:
                 # Another was faster, or an earlier try of ours did it; the list may lag behind that.
-                for times in range(LOOKS):
-                    if (there := self.find(branch)) is not None:
-                        return there
-                    self.client.sleep(protocol.backoff(times))
-                raise
+                there = self._seen(lambda: self.find(branch), lambda found: found is not None)
+                if there is None:
+                    raise
+                return there
 
         return self._once(lambda: self.find(branch), post)
 
@@ -126,7 +125,7 @@ class GitHub:
 
     def auto_merge(self, pull: Pull) -> None:
         """See Forge. One that could be merged now is merged, as GitHub takes no wish for what need not wait."""
-        now = self._at_head(pull)
+        now = self._seen(lambda: self._read(pull), lambda found: found["head"]["sha"] == pull.head_commit)
         if now["merged"] or now["auto_merge"] is not None:
             return
         if now["head"]["sha"] != pull.head_commit:
@@ -240,13 +239,13 @@ class GitHub:
     def _read(self, pull: Pull) -> Any:
         return self.client.send("GET", self._of(pull))
 
-    def _at_head(self, pull: Pull) -> Any:
-        """As `_read`, once GitHub has seen the push that came before, or after some looks."""
+    def _seen(self, look: Callable[[], T], is_new: Callable[[T], bool]) -> T:
+        """What `look` gives once GitHub has caught up with what was written, or after some looks."""
         for times in range(LOOKS):
-            if (now := self._read(pull))["head"]["sha"] == pull.head_commit:
+            if is_new(found := look()):
                 break
             self.client.sleep(protocol.backoff(times))
-        return now
+        return found
 
     def _of(self, pull: Pull) -> str:
         return f"{self._path}/pulls/{pull.number}"
