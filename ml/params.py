@@ -86,7 +86,7 @@ class Size(Section):
 
 
 SECTIONS = ("data", "split", "model", "modes", "checks")
-KNOWN = (*Head.model_fields, *SECTIONS, "gates", "card")  # these two belong to ci, which reads them as strictly
+KNOWN = (*Head.model_fields, *SECTIONS, "gates", "card", "rollout")  # these belong to ci, which reads them as strictly
 
 
 @dataclass(frozen=True)

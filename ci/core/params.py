@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
+from ci.core.canary.rules import Rules
 from ci.core.errors import ConfigurationError, did_you_mean
 from ci.core.strict import Declared, Place, parse
 
@@ -41,6 +42,7 @@ class Everywhere(Declared):
 
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     gates: Defaults
+    rollout: Rules = Rules()
 
 
 class Training(Declared):
@@ -54,6 +56,15 @@ class Environment(Declared):
 
     steps: Annotated[list[Annotated[int, Field(ge=1, le=100)]], Field(min_length=1)]
     """Per cent of the traffic on the canary, step by step; the last is 100."""
+    approve: list[int] = Field(default_factory=list)
+    """Steps that wait for a person; the others are merged by themselves."""
+    shadow: bool = False
+    """Whether the canary first only gets copies of requests, and its answers go nowhere."""
+    split: Literal["request", "unit"] = "request"
+    """Whether each request is assigned anew, or all those of one unit (a user, a card) alike."""
+    rollback: Literal["pull_request", "push"] = "pull_request"
+    newer: Literal["supersede", "wait"] = "supersede"
+    """What becomes of a rollout when a newer version is merged."""
     labels: list[str] = Field(default_factory=list)
     reviewers: list[str] = Field(default_factory=list)
     auto_merge: bool = False
@@ -64,6 +75,8 @@ class Releasing(Declared):
 
     registry: str
     base: str
+    prometheus: str = "http://127.0.0.1:9090"
+    """Where rollouts read what both tracks did; TRUNKLINE_PROMETHEUS says it for one machine."""
     environments: Annotated[dict[str, Environment], Field(min_length=1)]
 
 
@@ -110,6 +123,11 @@ def _require_environments(release: Releasing, place: Place) -> None:
             raise place.at("environments", name, "steps").error(
                 f"the steps are {steps}; they have to rise, and to end with 100."
             )
+        for index, step in enumerate(environment.approve):
+            if step not in steps[1:]:
+                raise place.at("environments", name, "approve", index).error(
+                    f"{step} is no step after the first, which is merged with the release; the steps are {steps}."
+                )
 
 
 def require_files(models: Sequence[str], present: Mapping[str, Collection[str]], *, folder: str = "ml/models") -> None:
