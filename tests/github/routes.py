@@ -10,7 +10,7 @@ from graphql import graphql_sync
 
 from tests.github import origin
 from tests.github.contract import ContractBroken, graphql
-from tests.github.state import Comment, Dispatch, Pull, Run
+from tests.github.state import Comment, Dispatch, Issue, Pull, Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -47,6 +47,9 @@ class Routes:
             ("GET", r"/issues/(\d+)/comments", self._comments),
             ("POST", r"/issues/(\d+)/comments", self._create),
             ("GET|PATCH|DELETE", r"/issues/comments/(\d+)", self._one),
+            ("GET", "/issues", self._issues),
+            ("POST", "/issues", self._raise),
+            ("PATCH", r"/issues/(\d+)", self._change),
             ("GET", "/commits/([0-9a-f]+)/pulls", self._of_commit),
             ("GET", "/actions/workflows/([^/]+)/runs", self._runs),
             ("POST", "/actions/workflows/([^/]+)/dispatches", self._dispatch),
@@ -137,7 +140,7 @@ class Routes:
         into = origin.at(self.state, base) if self.state.origin else None
         if into and origin.contains(self.state, into, sha):
             return invalid(f"No commits between {base} and {branch}")
-        number = max((one.number for one in self.state.pulls), default=0) + 1
+        number = self._next()
         text = {"title": body["title"], "body": body.get("body")}
         made = Pull(number=number, sha=sha, head=head, base=base, author=self.state.login, **text)
         self.state.pulls.append(made)
@@ -191,6 +194,37 @@ class Routes:
             return not_found()
         found.labels += [one for one in body["labels"] if one not in found.labels]
         return 200, {}, [self._named(one) for one in found.labels]
+
+    def _issues(self, *, query: Query, path: str, **_: Any) -> Answer:
+        """Issues, newest first; to GitHub a pull request is one too."""
+        state, wanted = query.get("state", "open"), {one for one in query.get("labels", "").split(",") if one}
+        found = [one for one in self._numbered() if state in {one.state, "all"}]
+        found = [one for one in found if wanted <= set(one.labels) and (self.state.has_issues or isinstance(one, Pull))]
+        found.sort(key=lambda one: -one.number)
+        return self._page(path, query, [self._issue(one) for one in found])
+
+    def _raise(self, *, body: Any, **_: Any) -> Answer:
+        if not self.state.has_issues:
+            return 410, {}, {"message": "Issues has been disabled in this repository.", "documentation_url": DOCS}
+        text = {"title": body["title"], "body": body.get("body"), "labels": body.get("labels", [])}
+        made = Issue(number=self._next(), author=self.state.login, **text)
+        self.state.issues.append(made)
+        return 201, {}, self._issue(made)
+
+    def _change(self, number: str, *, body: Any, **_: Any) -> Answer:
+        found = next((one for one in self.state.issues if one.number == int(number)), None)
+        if found is None:
+            return not_found()
+        for key, value in body.items():
+            setattr(found, key, value)
+        return 200, {}, self._issue(found)
+
+    def _next(self) -> int:
+        """The number of the next pull request or issue, which are counted together."""
+        return max((one.number for one in self._numbered()), default=0) + 1
+
+    def _numbered(self) -> list[Issue | Pull]:
+        return [*self.state.pulls, *self.state.issues]
 
     def _of_commit(self, sha: str, *, query: Query, path: str, **_: Any) -> Answer:
         found = [one for one in self.state.pulls if sha in {one.sha, one.merge_commit}]
@@ -297,6 +331,25 @@ class Routes:
         url = f"https://api.github.com/repos/{self.state.repo}/issues/comments/{one.id}"
         example: dict[str, Any] = self._contract.example("issue-comment")
         return {**example, "id": one.id, "body": one.body, "user": self._user(one.author), "url": url}
+
+    def _issue(self, one: Issue | Pull) -> dict[str, Any]:
+        place = f"{self.state.repo}/{'pull' if isinstance(one, Pull) else 'issues'}/{one.number}"
+        told = {
+            **self._contract.example("issue"),
+            "number": one.number,
+            "title": one.title,
+            "body": one.body,
+            "state": one.state,
+            "user": self._user(one.author),
+            "labels": [self._named(label) for label in one.labels],
+            "html_url": f"{HOME}/{place}",
+        }
+        if isinstance(one, Pull):
+            url = f"{HOME}/{place}"
+            return told | {"pull_request": {"url": url, "html_url": url, "diff_url": url, "patch_url": url}}
+        del told["pull_request"]  # which GitHub's example has
+        # GitHub answers null where there is no reason, which its own description denies.
+        return told | {"state_reason": one.state_reason} if one.state_reason else told
 
     def _simple(self, one: Pull) -> dict[str, Any]:
         return self._pull(one, self._contract.example("pull-request-simple-items")[0])

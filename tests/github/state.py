@@ -56,6 +56,18 @@ class Pull(Part):
         return self.head.partition(":")[2]
 
 
+class Issue(Part):
+    """An issue that is no pull request."""
+
+    number: int
+    author: str
+    title: str
+    body: str | None
+    labels: list[str] = []
+    state: str = "open"
+    state_reason: str | None = None
+
+
 class Dispatch(Part):
     """A workflow that was started by hand or by us."""
 
@@ -113,6 +125,8 @@ class State(Part):
     workflows: list[str] = ["train.yml"]
     comments: list[Comment] = []
     pulls: list[Pull] = []
+    has_issues: bool = True
+    issues: list[Issue] = []
     runs: list[Run] = []
     dispatches: list[Dispatch] = []
     faults: list[Fault] = []

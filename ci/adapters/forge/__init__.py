@@ -68,6 +68,12 @@ class Forge(Protocol):
         `alike` tells of another commit whether a run of it does what one of the branch as it is now would do.
         """
 
+    def issue(self, marker: str, title: str, body: str, labels: Sequence[str]) -> str | None:
+        """Open the one issue of ours whose text begins with `marker`, unless it is there, open or closed by a person.
+
+        Gives its address; None where the forge keeps no issues, which stderr says. The labels are what it is found by.
+        """
+
     def approval(self, commit: str) -> Approval | None:
         """Who agreed to a commit of the default branch; None where no pull request brought it."""
 

@@ -9,9 +9,10 @@ import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ci.adapters import forge
-from ci.adapters.github import Broken, Forbidden, Invalid, protocol
+from ci.adapters.github import Forbidden, Invalid, protocol
 from ci.adapters.github.client import Client
 from ci.adapters.github.comments import BOT, Thread
+from ci.adapters.github.issues import Issues
 from ci.adapters.remote import Remote
 from ci.core.errors import ConfigurationError
 from ci.core.forge import Approval, Pull
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-ROUNDS = 5
 LOOKS = 3  # at a list that may lag behind what was written
 API = "https://api.github.com"
 SERVER = "https://github.com"
@@ -96,7 +96,7 @@ class GitHub:
                     raise
                 return there
 
-        return self._once(lambda: self.find(branch), post)
+        return self.client.once(lambda: self.find(branch), post)
 
     def update(self, pull: Pull, title: str, body: str) -> Pull:
         """See Forge."""
@@ -167,7 +167,7 @@ class GitHub:
             path = f"{self._of(pull)}/merge"
             return str(self.client.send("PUT", path, body={"sha": pull.head_commit})["sha"])
 
-        return self._once(there, put)
+        return self.client.once(there, put)
 
     def dispatch(self, workflow: str, ref: str, inputs: Mapping[str, str], alike: Callable[[str], bool]) -> str:
         """See Forge. What counts is a run whose name says the same: one that goes on, or that came to an end itself."""
@@ -194,7 +194,11 @@ class GitHub:
             done = self.client.send("POST", f"{path}/dispatches", body=body)
             return f"{workflow} was started on {ref}" + (f": {done['html_url']}" if done else "")
 
-        return self._once(running, start)
+        return self.client.once(running, start)
+
+    def issue(self, marker: str, title: str, body: str, labels: Sequence[str]) -> str | None:
+        """See Forge."""
+        return Issues(self.client, self.repo, self._login).open(marker, title, body, labels)
 
     def approval(self, commit: str) -> Approval | None:
         """See Forge."""
@@ -212,20 +216,6 @@ class GitHub:
         approved = sorted(who for who, state in verdicts.items() if state == "APPROVED")
         merged_by = (pull["merged_by"] or {}).get("login")
         return Approval(pull=number, url=pull["html_url"], merged_by=merged_by, approved_by=tuple(approved))
-
-    def _once(self, there: Callable[[], T | None], make: Callable[[], T]) -> T:
-        """`make` it unless it is `there`, and look again after an answer that did not come."""
-        times = 0
-        while True:
-            if (found := there()) is not None:
-                return found
-            try:
-                return make()
-            except Broken:
-                times += 1
-                if times == ROUNDS:
-                    raise
-                self.client.sleep(protocol.backoff(times - 1))
 
     def _pulls(self, branch: str, state: str) -> list[Any]:
         head = f"{self.repo.partition('/')[0]}:{branch}"

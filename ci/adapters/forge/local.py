@@ -15,6 +15,7 @@ from ci.adapters import files, git, locks, shell, trees
 from ci.adapters.remote import Remote
 from ci.core.errors import ConfigurationError
 from ci.core.forge import NOTES, Approval, Pull
+from ci.core.records import Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -36,6 +37,17 @@ class Record(Pull):
     def pull(self) -> Pull:
         """The part that all forges know."""
         return Pull.model_validate(self.model_dump(include=set(Pull.model_fields)))
+
+
+class Issue(Part):
+    """What is kept of an issue. Whoever has resolved it makes its state `closed`."""
+
+    number: int
+    marker: str
+    title: str
+    body: str
+    labels: tuple[str, ...]
+    state: Literal["open", "closed"] = "open"
 
 
 class Local:
@@ -133,6 +145,19 @@ class Local:
         return (
             f"no runner is here to start {workflow} on {ref}; run `trunkline {workflow.removesuffix('.yml')} {given}`"
         )
+
+    def issue(self, marker: str, title: str, body: str, labels: Sequence[str]) -> str:
+        """See Forge."""
+        with self._alone():
+            paths = sorted((self._bare / "issues").glob("*.json"))
+            for path in paths:
+                if files.read_record(path, Issue).marker == marker:
+                    return f"{FOLDER}/issues/{path.name}"
+            number = len(paths) + 1
+            name = f"issues/{number:06d}.json"
+            made = Issue(number=number, marker=marker, title=title, body=body, labels=tuple(labels))
+            files.write_record(self._bare / name, made)
+            return f"{FOLDER}/{name}"
 
     def approval(self, commit: str) -> Approval | None:
         """Who merged it, which is all that git knows."""

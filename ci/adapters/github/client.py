@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import requests
 
@@ -13,7 +13,10 @@ from ci.adapters.github import Broken, protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+ROUNDS = 5  # of looking and making
 TIMEOUT = (5.0, 30.0)  # seconds to connect, and between two bytes of an answer
+
+T = TypeVar("T")
 
 
 class Client:
@@ -83,6 +86,20 @@ class Client:
             if page.next_page is None:
                 return items
             asked = protocol.request("GET", page.next_page, token=self._token)
+
+    def once(self, there: Callable[[], T | None], make: Callable[[], T]) -> T:
+        """`make` it unless it is `there`, and look again after an answer that did not come."""
+        times = 0
+        while True:
+            if (found := there()) is not None:
+                return found
+            try:
+                return make()
+            except Broken:
+                times += 1
+                if times == ROUNDS:
+                    raise
+                self.sleep(protocol.backoff(times - 1))
 
     def _ask(self, asked: protocol.Request) -> protocol.Done:
         tried = protocol.Tried()
