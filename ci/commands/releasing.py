@@ -181,8 +181,8 @@ class Line:
         """Make the one pull request of an environment bring it this version."""
         version = self._packed(base) if source is None else self._as_labelled(source)
         rules, current = self.rules.environments[environment], base.release(self.model, environment)
-        first, card = rules.steps[0], self._card(version)
-        title = releasing.title(version, environment, first, first=current is None)
+        card = self._card(version)
+        title = releasing.title(version, environment, rules, first=current is None)
         body = releasing.body(version, environment, rules, current, self.verdict.summary, card)
         proposal = Proposal(
             branch=releasing.branch(self.model, environment),
@@ -206,8 +206,8 @@ class Line:
         due = releasing.due(releasing.places(read, self.model, environments, back), self.lineage.lock_hash)
         if due.environment != environment:
             return {}
-        first = self.rules.environments[environment].steps[0]
-        return releasing.changes(read, version, environment, first, card, overlay(self.model, environment))
+        rules = self.rules.environments[environment]
+        return releasing.changes(read, version, environment, rules, card, overlay(self.model, environment))
 
     def _withdraw_all_but(self, environment: str | None) -> None:
         """Close the pull requests to environments that this version is not due in: what they bring is superseded."""

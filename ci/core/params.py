@@ -124,7 +124,7 @@ def _require_environments(release: Releasing, place: Place) -> None:
                 f"the steps are {steps}; they have to rise, and to end with 100."
             )
         for index, step in enumerate(environment.approve):
-            if step not in steps[1:]:
+            if step not in steps[not environment.shadow :]:
                 raise place.at("environments", name, "approve", index).error(
                     f"{step} is no step after the first, which is merged with the release; the steps are {steps}."
                 )

@@ -1,7 +1,7 @@
 """release.yaml: what one environment runs of one model, and with which share of the traffic. Written by the bot alone.
 
 It is a Kubernetes object that never reaches a cluster (`config.kubernetes.io/local-config`): kustomize copies images,
-weights and replicas out of it, and Trunkline reads the lineage in it. A seal over `spec` tells an edit by hand.
+weights, routes and replicas out of it, and Trunkline reads the lineage in it. A seal over `spec` tells an edit by hand.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
 from pydantic import AfterValidator, ConfigDict, Field, ValidationError
@@ -18,6 +18,10 @@ from pydantic.alias_generators import to_camel
 from ci.core.errors import ConfigurationError
 from ci.core.lineage import Lineage
 from ci.core.records import Part
+from ci.core.units import pattern
+
+if TYPE_CHECKING:
+    from ci.core.params import Environment
 
 SEAL = "trunkline.dev/seal"
 LOCAL = "config.kubernetes.io/local-config"
@@ -34,6 +38,7 @@ def _by_digest(image: str) -> str:
 
 Image = Annotated[str, AfterValidator(_by_digest)]
 Weight = Annotated[int, Field(ge=0, le=100)]
+Split = Literal["request", "unit"]
 
 
 class _Camel(Part):
@@ -76,6 +81,18 @@ class Weights(_Camel):
     canary: Weight
 
 
+class Routes(_Camel):
+    """How the shares are kept: what the HTTPRoutes say. What is not in use matches nothing."""
+
+    stable: Weight
+    canary: Weight
+    """Weights between the two for requests that nothing else decides: all to stable where units are split."""
+    units: str
+    """Regular expression on the header of the unit: the canary answers those that match."""
+    mirrored: str
+    """The path whose requests the canary gets a copy of, while stable answers them."""
+
+
 class Replicas(_Camel):
     """Pods of the canary; stable's are the autoscaler's business.
 
@@ -96,6 +113,10 @@ class Spec(_Camel):
     images: Images
     versions: Numbers
     weights: Weights
+    split: Split = "request"
+    shadow: bool = False
+    """Whether the canary only gets copies of requests, and its answers go nowhere; its weight is then 0."""
+    routes: Routes
     replicas: Replicas
 
 
@@ -133,9 +154,25 @@ def namespace_of(model: str, environment: str) -> str:
 
 
 def release(
-    model: str, environment: str, *, stable: Version, canary: Version | None = None, weight: int = 0
+    model: str,
+    environment: str,
+    *,
+    stable: Version,
+    canary: Version | None = None,
+    weight: int = 0,
+    split: Split = "request",
+    shadow: bool = False,
 ) -> Release:
-    """A release with `weight` per cent of the traffic on the canary; all that follows from it is filled in."""
+    """A release with `weight` per cent of the traffic on the canary; all that follows from it is filled in.
+
+    `split` says whether each request is assigned anew, or all those of one unit alike. With `shadow` the canary gets a
+    copy of each request instead, and answers none. Without a canary there is nothing to split or to copy.
+    """
+    if canary is None:
+        split, shadow = "request", False
+    if shadow:
+        weight = 0
+    by_request = weight if split == "request" else 0
     return Release(
         spec=Spec(
             model=model,
@@ -145,23 +182,34 @@ def release(
             images=Images(stable=stable.image, canary=(canary or stable).image),
             versions=Numbers(stable=stable.version, canary=(canary or stable).version),
             weights=Weights(stable=100 - weight, canary=weight),
+            split=split,
+            shadow=shadow,
+            routes=Routes(
+                stable=100 - by_request,
+                canary=by_request,
+                units=pattern(weight if split == "unit" else 0),
+                mirrored=f"/v2/models/{model}/{'infer' if shadow else '-'}",
+            ),
             replicas=Replicas(canary=1),
         )
     )
 
 
-def propose(model: str, environment: str, version: Version, current: Release | None, first_step: int) -> Release:
-    """The release that brings `version` into an environment.
+def propose(model: str, environment: str, version: Version, current: Release | None, rules: Environment) -> Release:
+    """The release that brings `version` into an environment with these rules.
 
     The first one of all is stable at once, since there is nothing to compare it with; a later one is the canary beside
-    the stable there is, in place of a canary that was not promoted yet; with a first step of 100 it replaces stable.
-    What is stable already ends a rollout of another version.
+    the stable there is, in place of a canary that was not promoted yet: with copies of requests alone where the
+    environment begins so, else with the first step's share. With a first step of 100 and no copies before, it replaces
+    stable. What is stable already ends a rollout of another version.
     """
+    first, shadow = rules.steps[0], rules.shadow
     if current is not None and current.spec.stable.lineage.lock_hash == version.lineage.lock_hash:
         return release(model, environment, stable=current.spec.stable)
-    if current is None or first_step == 100:
+    if current is None or (first == 100 and not shadow):
         return release(model, environment, stable=version)
-    return release(model, environment, stable=current.spec.stable, canary=version, weight=first_step)
+    stable = current.spec.stable
+    return release(model, environment, stable=stable, canary=version, weight=first, split=rules.split, shadow=shadow)
 
 
 def dump(made: Release) -> str:
@@ -192,13 +240,15 @@ def parse(text: str, file: str) -> Release:
         raise _broken(file, "it is not a release that Trunkline wrote") from wrong
     spec = made.spec
     follows = release(
-        spec.model, spec.environment, stable=spec.stable, canary=spec.canary, weight=spec.weights.canary
+        spec.model,
+        spec.environment,
+        stable=spec.stable,
+        canary=spec.canary,
+        weight=spec.weights.canary,
+        split=spec.split,
+        shadow=spec.shadow,
     ).spec
-    if sealed != _seal(data["spec"]) or (spec.images, spec.versions, spec.weights) != (
-        follows.images,
-        follows.versions,
-        follows.weights,
-    ):
+    if sealed != _seal(data["spec"]) or spec != follows.model_copy(update={"replicas": spec.replicas}):
         raise _broken(file, "it was edited by hand")
     if PLACE.fullmatch(file) and file != path_of(spec.model, spec.environment):
         raise _broken(file, f"it is the release of {spec.model} in {spec.environment}")

@@ -72,8 +72,9 @@ def due(places: Sequence[Place], lock: str) -> Due:
                 return Due(None, f"{place.environment} took it back in {back}; revert that commit to have it again")
             return Due(place.environment, f"{place.environment} does not run it yet", source)
         if release.spec.stable.lineage.lock_hash != lock:
-            weight = release.spec.weights.canary
-            return Due(None, f"{place.environment} is rolling it out, now with {weight} per cent of the traffic")
+            weight, copies = release.spec.weights.canary, release.spec.shadow
+            share = "copies of requests alone" if copies else f"{weight} per cent of the traffic"
+            return Due(None, f"{place.environment} is rolling it out, now with {share}")
         source = release.spec.stable
         if release.spec.canary is not None:
             return Due(place.environment, f"{place.environment} is still rolling out another version", source)
@@ -128,14 +129,14 @@ def require_pass(verdict: Verdict) -> None:
 
 
 def changes(
-    read: Read, version: Version, environment: str, first_step: int, card: str, overlay: Mapping[str, str]
+    read: Read, version: Version, environment: str, rules: Environment, card: str, overlay: Mapping[str, str]
 ) -> dict[str, str]:
     """The files that bring `version` into an environment: release.yaml, its card, and what the overlay lacks."""
     model = version.lineage.model
     path = path_of(model, environment)
     text = read(path)
     current = None if text is None else parse(text, path)
-    made = propose(model, environment, version, current, first_step)
+    made = propose(model, environment, version, current, rules)
     missing = {name: content for name, content in overlay.items() if read(name) is None}
     return {**missing, path: dump(made), card_of(model, environment): card}
 
@@ -150,9 +151,11 @@ def branch(model: str, environment: str) -> str:
     return f"release/{model}/{environment}"
 
 
-def title(version: Version, environment: str, first_step: int, *, first: bool) -> str:
+def title(version: Version, environment: str, rules: Environment, *, first: bool) -> str:
     """The title of the pull request, and the first line of its commit; `first`: nothing else is running there."""
-    share = "" if first or first_step == 100 else f", {first_step} % of the traffic first"
+    share = "" if first or rules.steps[0] == 100 else f", {rules.steps[0]} % of the traffic first"
+    if rules.shadow and not first:
+        share = ", copies of the traffic first"
     return f"Release {version.lineage.model} {version.version} to {environment}{share}"
 
 
@@ -167,13 +170,15 @@ def message(version: Version, title: str) -> str:
 
 def traffic(environment: Environment, current: Release | None) -> str:
     """What becomes of the traffic once the pull request is merged."""
-    first, *later = environment.steps
     if current is None:
         return "all of it: nothing else is running there to compare with"
-    if first == 100:
-        return f"all of it at once, in place of version {current.spec.stable.version}"
-    rest = ", then " + ", ".join(f"{step} %" for step in later) if later else ""
-    return f"{first} % to the canary, beside stable version {current.spec.stable.version}{rest}"
+    number, shares = current.spec.stable.version, [f"{step} %" for step in environment.steps]
+    if environment.shadow:
+        return f"copies to the canary, while stable version {number} answers; then {', '.join(shares)}"
+    if environment.steps[0] == 100:
+        return f"all of it at once, in place of version {number}"
+    units = " by unit" if environment.split == "unit" else ""
+    return f"{shares[0]} to the canary{units}, beside stable version {number}, then {', '.join(shares[1:])}"
 
 
 @dataclass(frozen=True)

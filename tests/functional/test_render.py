@@ -26,7 +26,7 @@ DEPLOYMENT = "k8s/base/track/deployment.yaml"
 NAME = "app.kubernetes.io/name: server"
 WEIGHTS = """\
 patches:
-  - target: {kind: HTTPRoute}
+  - target: {kind: HTTPRoute, name: server}
     patch: |
       - {op: replace, path: /spec/rules/0/backendRefs/0/weight, value: 50}
       - {op: replace, path: /spec/rules/0/backendRefs/1/weight, value: 50}
@@ -86,6 +86,25 @@ def test_release_yaml_is_what_runs(place: Line) -> None:
     }
 
 
+def test_units_and_copies_are_routed_as_release_yaml_says(place: Line) -> None:
+    objects = built(place)
+    assert objects["HTTPRoute", "server-units"]["spec"]["rules"][0]["matches"][0]["headers"][0]["value"] == "^-$"
+    assert objects["HTTPRoute", "server-shadow"]["spec"]["rules"][0]["matches"][0]["path"]["value"].endswith("/fraud/-")
+    for made in (
+        release("fraud", "production", stable=FIRST, canary=SECOND, weight=25, split="unit"),
+        release("fraud", "production", stable=FIRST, canary=SECOND, shadow=True),
+    ):
+        (place.root / path_of("fraud", "production")).write_text(dump(made))
+        objects = built(place)
+        rule = objects["HTTPRoute", "server"]["spec"]["rules"][0]
+        assert [backend["weight"] for backend in rule["backendRefs"]] == [100, 0], "what no unit decides is stable's"
+        (units,) = objects["HTTPRoute", "server-units"]["spec"]["rules"]
+        assert units["matches"][0]["headers"][0]["value"] == made.spec.routes.units
+        assert units["matches"][0]["path"]["value"] == "/v2/models/fraud"
+        (shadow,) = objects["HTTPRoute", "server-shadow"]["spec"]["rules"]
+        assert shadow["matches"][0]["path"]["value"] == made.spec.routes.mirrored
+
+
 def test_alerts_are_about_the_model_alone(place: Line) -> None:
     rules = built(place)["PrometheusRule", "server"]["spec"]["groups"][0]["rules"]
     for rule in rules:
@@ -104,6 +123,7 @@ def test_the_other_engine_runs_what_was_proposed(place: Line) -> None:
     router = rollout["strategy"]["canary"]["trafficRouting"]["plugins"]["argoproj-labs/gatewayAPI"]
     assert router == {"httpRoute": "server", "namespace": "fraud-production"}
     assert objects["HorizontalPodAutoscaler", "server"]["spec"]["scaleTargetRef"]["name"] == "server-rollout"
+    assert [name for kind, name in objects if kind == "HTTPRoute"] == ["server"]
 
 
 def test_a_release_edited_by_hand_is_refused(place: Line) -> None:

@@ -84,8 +84,10 @@ def test_pods_are_asked_where_the_server_answers() -> None:
     paths.append(read("base/servicemonitor.yaml")["spec"]["endpoints"][0]["path"])
     for path in paths:
         assert f'"{path}"' in server
-    route = read("base/httproute.yaml")["spec"]["rules"][0]["matches"][0]["path"]["value"]
+    routes = list(yaml.safe_load_all((K8S / "base/httproute.yaml").read_text()))
+    route = routes[0]["spec"]["rules"][0]["matches"][0]["path"]["value"]
     assert f'"{route.removesuffix("model")}{{name}}/infer"' in server
+    assert len({str([one["spec"]["parentRefs"], one["spec"]["hostnames"]]) for one in routes}) == 1
 
 
 def test_who_may_ask_is_told_where_clusters_are_made_ready() -> None:

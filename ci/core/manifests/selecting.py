@@ -133,7 +133,8 @@ def _routes(objects: Sequence[Object], pods: Sequence[Pods]) -> Iterator[Finding
             total = sum(backend.get("weight", 1) for backend in backends)
             if len(backends) > 1 and total != 100:
                 yield Finding(name_of(route), f"the weights of a rule add up to {total}, not to 100 per cent")
-            for backend in backends:
+            copies = [dig(one, "requestMirror", "backendRef") for one in rule.get("filters") or ()]
+            for backend in (*backends, *filter(None, copies)):
                 service = services.get(backend.get("name"))
                 if service is None:
                     yield Finding(name_of(route), f"its backend '{backend.get('name')}' is no Service of its namespace")

@@ -44,6 +44,21 @@ spec:
   rules:
     - backendRefs: [{name: stable, port: 80, weight: 95}, {name: canary, port: 80, weight: 5}]
 ---
+kind: HTTPRoute
+metadata: {name: units}
+spec:
+  rules:
+    - matches: [{headers: [{type: RegularExpression, name: X-Trunkline-Unit, value: ^-$}]}]
+      backendRefs: [{name: canary, port: 80}]
+---
+kind: HTTPRoute
+metadata: {name: shadow}
+spec:
+  rules:
+    - matches: [{path: {type: Exact, value: /v2/models/fraud/-}}]
+      filters: [{type: RequestMirror, requestMirror: {backendRef: {name: canary, port: 80}}}]
+      backendRefs: [{name: stable, port: 80}]
+---
 kind: HorizontalPodAutoscaler
 metadata: {name: server}
 spec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: stable}}
@@ -174,6 +189,14 @@ def weigh(route: dict[str, Any], stable: int, canary: int) -> None:
     backends[0]["weight"], backends[1]["weight"] = stable, canary
 
 
+def header(value: str) -> Break:
+    return lambda route: route["spec"]["rules"][0]["matches"][0]["headers"][0].update(value=value)
+
+
+def backend(name: str) -> Break:
+    return lambda route: route["spec"]["rules"][0]["backendRefs"][0].update(name=name)
+
+
 @pytest.mark.parametrize(
     ("kind", "name", "change", "words"),
     [
@@ -215,6 +238,12 @@ def weigh(route: dict[str, Any], stable: int, canary: int) -> None:
             "backend 'x' is no Service",
         ),
         ("HTTPRoute", "server", lambda r: r["spec"]["rules"][0]["backendRefs"][0].update(port=81), "has no port 81"),
+        (
+            "HTTPRoute",
+            "shadow",
+            lambda r: r["spec"]["rules"][0]["filters"][0]["requestMirror"]["backendRef"].update(name="x"),
+            "backend 'x' is no Service",
+        ),
         ("HTTPRoute", "server", lambda r: weigh(r, 95, 50), "add up to 145"),
         (
             "Service",
@@ -318,13 +347,46 @@ def test_no_selector_selects_nothing_and_an_empty_one_everything() -> None:
         ),
         ("Deployment", "canary", lambda d: d["spec"].update(replicas=0), "0 replicas, but release.yaml says 1"),
         ("HTTPRoute", "server", lambda r: weigh(r, 50, 50), "weight of 50, but release.yaml says 95"),
-        ("HTTPRoute", "server", lambda r: r.update(kind="Ingress"), "no HTTPRoute"),
+        (
+            "HTTPRoute",
+            "units",
+            header("^[0-3]"),
+            "the units of the canary are given as ^[0-3], but release.yaml says ^-$",
+        ),
+        ("HTTPRoute", "units", backend("stable"), "its requests are the canary's to answer, but go to stable"),
+        ("HTTPRoute", "shadow", backend("canary"), "its requests are the stable's to answer, but go to canary"),
+        (
+            "HTTPRoute",
+            "shadow",
+            lambda r: r["spec"]["rules"][0]["matches"][0]["path"].update(value="/v2/models/fraud/infer"),
+            "copied to the canary are given as /v2/models/fraud/infer, but release.yaml says /v2/models/fraud/-",
+        ),
         ("ServiceAccount", "server", lambda a: a["metadata"].update(namespace="default"), "in namespace 'default'"),
     ],
 )
 def test_an_overlay_that_runs_something_else_is_found(kind: str, name: str, change: Break, words: str) -> None:
     found = shipping.check(broken(line(), kind, name, change), CANARY)
     assert any(words in one.words for one in found), found
+
+
+def test_an_overlay_without_routes_is_found() -> None:
+    objects = [thing for thing in line() if thing["kind"] != "HTTPRoute"]
+    (found,) = shipping.check(objects, CANARY)
+    assert "no HTTPRoute" in found.words
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (release("fraud", "production", stable=FIRST, canary=SECOND, weight=5, split="unit"), "units of the canary"),
+        (release("fraud", "production", stable=FIRST, canary=SECOND, shadow=True), "path that is copied to the canary"),
+    ],
+)
+def test_what_nothing_splits_or_copies_is_found(made: Release, words: str) -> None:
+    assert any(words in one.words for one in shipping.check(line(made), made))
+    objects = [thing for thing in line(made) if thing["metadata"]["name"] not in {"units", "shadow"}]
+    assert any(f"{words} are given as by no route" in one.words for one in shipping.check(objects, made))
+    assert any("its engine splits requests alone" in one.words for one in shipping.check(rollouts(), made))
 
 
 def test_an_overlay_without_a_track_is_found() -> None:

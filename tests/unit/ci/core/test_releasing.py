@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
 
 from ci.adapters.templates import render_release
 from ci.core.errors import ConfigurationError
@@ -12,7 +13,7 @@ from ci.core.history import ManifestChange
 from ci.core.lineage import Lineage, stages_of
 from ci.core.params import Environment
 from ci.core.records import Outcome
-from ci.core.release import Release, Version, dump, parse, path_of, propose, release
+from ci.core.release import SEAL, Release, Version, _seal, dump, parse, path_of, propose, release
 from ci.core.releasing import (
     Due,
     Place,
@@ -33,10 +34,13 @@ from ci.core.releasing import (
     traffic,
 )
 from ci.core.reporting.markdown import COMMENT_LIMIT, length
+from ci.core.units import pattern
 from tests.unit.ci.core.samples import passing
 
 STAGING = Environment(steps=[100], labels=["release"], auto_merge=True)
 PRODUCTION = Environment(steps=[5, 25, 100])
+UNITS = Environment(steps=[5, 25, 100], split="unit")
+SHADOW = Environment(steps=[100], shadow=True)
 
 
 def version(key: str, number: str = "1") -> Version:
@@ -79,7 +83,7 @@ def test_nothing_is_due_while_an_environment_is_rolling_it_out() -> None:
 def test_what_is_stable_already_ends_the_rollout_of_a_version_that_main_went_back_from() -> None:
     both = [Place("staging", stands("staging", A)), Place("production", stands("production", A, B, 25))]
     assert due(both, "a" * 64) == Due("production", "production is still rolling out another version", A)
-    ended = propose("churn", "production", A, both[1].release, 5)
+    ended = propose("churn", "production", A, both[1].release, PRODUCTION)
     assert ended == stands("production", A)
 
 
@@ -158,7 +162,7 @@ def test_what_the_gates_do_not_let_pass_is_not_released() -> None:
 def test_a_release_brings_its_file_its_card_and_what_the_overlay_lacks() -> None:
     overlay = {"k8s/models/churn/staging/kustomization.yaml": "resources: []\n", "k8s/models/churn/there.yaml": "new\n"}
     there = {"k8s/models/churn/there.yaml": "edited by a person\n"}
-    made = changes(there.get, A, "staging", 100, "# Card\n", overlay)
+    made = changes(there.get, A, "staging", STAGING, "# Card\n", overlay)
     assert made == {
         "k8s/models/churn/staging/kustomization.yaml": "resources: []\n",
         "k8s/models/churn/staging/release.yaml": dump(stands("staging", A)),
@@ -168,15 +172,48 @@ def test_a_release_brings_its_file_its_card_and_what_the_overlay_lacks() -> None
 
 def test_a_later_version_is_the_canary_beside_stable() -> None:
     path = path_of("churn", "production")
-    made = changes({path: dump(stands("production", A))}.get, B, "production", 5, "", {})
+    made = changes({path: dump(stands("production", A))}.get, B, "production", PRODUCTION, "", {})
     assert parse(made[path], path) == stands("production", A, B, 5)
 
 
 def test_a_canary_that_was_not_promoted_is_replaced() -> None:
     path = path_of("churn", "production")
     newest = version("d", "3")
-    made = changes({path: dump(stands("production", A, B, 25))}.get, newest, "production", 5, "", {})
+    made = changes({path: dump(stands("production", A, B, 25))}.get, newest, "production", PRODUCTION, "", {})
     assert parse(made[path], path) == stands("production", A, newest, 5)
+
+
+def test_a_canary_may_first_get_copies_alone() -> None:
+    there = stands("staging", A)
+    made = propose("churn", "staging", B, there, SHADOW)
+    assert made == release("churn", "staging", stable=A, canary=B, shadow=True)
+    assert (made.spec.weights.canary, made.spec.routes.canary) == (0, 0)
+    assert made.spec.routes.mirrored == "/v2/models/churn/infer"
+    assert there.spec.routes.mirrored == "/v2/models/churn/-"
+    assert propose("churn", "staging", B, None, SHADOW).spec.canary is None, "nobody is there to be copied from"
+    found = due([Place("staging", made)], "b" * 64)
+    assert found.words == "staging is rolling it out, now with copies of requests alone"
+
+
+def test_a_split_by_unit_leaves_requests_without_one_to_stable() -> None:
+    made = propose("churn", "production", B, stands("production", A), UNITS)
+    assert made.spec.weights.canary == 5
+    assert (made.spec.routes.stable, made.spec.routes.canary, made.spec.routes.units) == (100, 0, pattern(5))
+    assert stands("production", A, B, 5).spec.routes.units == pattern(0)
+    assert parse(dump(made), path_of("churn", "production")) == made
+
+
+@pytest.mark.parametrize("made", ["split: request", "shadow: false", "mirrored: /v2/models/churn/-", "units: ^-$"])
+def test_routes_that_do_not_follow_from_the_rest_are_refused(made: str) -> None:
+    path = path_of("churn", "production")
+    text = dump(stands("production", A, B, 5))
+    other = {"split": "unit", "shadow": "true", "mirrored": "/v2/models/churn/infer", "units": "^[0-3]"}
+    key = made.partition(":")[0]
+    assert made in text
+    edited = yaml.safe_load(text.replace(made, f"{key}: {other[key]}"))
+    edited["metadata"]["annotations"][SEAL] = _seal(edited["spec"])
+    with pytest.raises(ConfigurationError, match="it was edited by hand"):
+        parse(yaml.safe_dump(edited), path)
 
 
 def test_a_release_that_was_edited_by_hand_is_refused_with_its_file() -> None:
@@ -185,7 +222,7 @@ def test_a_release_that_was_edited_by_hand_is_refused_with_its_file() -> None:
     with pytest.raises(ConfigurationError, match=rf"{path}: it was edited by hand"):
         places({path: edited}.get, "churn", ["staging", "production"], {})
     with pytest.raises(ConfigurationError, match="edited by hand"):
-        changes({path: edited}.get, B, "production", 5, "", {})
+        changes({path: edited}.get, B, "production", PRODUCTION, "", {})
 
 
 def test_a_release_that_was_copied_from_another_place_is_refused() -> None:
@@ -194,7 +231,7 @@ def test_a_release_that_was_copied_from_another_place_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=rf"{path}: it is the release of churn in staging"):
         places(read, "churn", ["staging", "production"], {})
     with pytest.raises(ConfigurationError, match="it is the release of churn in staging"):
-        changes(read, B, "production", 5, "", {})
+        changes(read, B, "production", PRODUCTION, "", {})
     with pytest.raises(ConfigurationError, match="it is the release of churn in production"):
         places({path_of("fraud", "production"): dump(stands("production", A))}.get, "fraud", ["production"], {})
 
@@ -202,12 +239,15 @@ def test_a_release_that_was_copied_from_another_place_is_refused() -> None:
 def test_the_words_of_a_pull_request() -> None:
     assert branch("churn", "production") == "release/churn/production"
     assert card_of("churn", "production") == "k8s/models/churn/production/card.md"
-    assert title(B, "production", 5, first=False) == "Release churn 2 to production, 5 % of the traffic first"
-    assert title(B, "production", 5, first=True) == title(B, "production", 100, first=False)
+    assert title(B, "production", PRODUCTION, first=False) == "Release churn 2 to production, 5 % of the traffic first"
+    assert title(B, "production", PRODUCTION, first=True) == title(B, "production", STAGING, first=False)
     assert f"\nLock: {'b' * 64}\n" in message(B, "Release")
     current = stands("production", A)
     assert traffic(PRODUCTION, current) == "5 % to the canary, beside stable version 1, then 25 %, 100 %"
     assert traffic(STAGING, current) == "all of it at once, in place of version 1"
+    assert traffic(UNITS, current) == "5 % to the canary by unit, beside stable version 1, then 25 %, 100 %"
+    assert traffic(SHADOW, current) == "copies to the canary, while stable version 1 answers; then 100 %"
+    assert title(B, "production", SHADOW, first=False) == "Release churn 2 to production, copies of the traffic first"
     assert traffic(PRODUCTION, None) == "all of it: nothing else is running there to compare with"
 
 
