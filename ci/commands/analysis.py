@@ -4,12 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ci.core.canary import counts, progress, selectors, tallies
+from ci.core.canary.counts import Arm
+from ci.core.canary.decision import decide
+from ci.core.canary.evidence import BUSINESS
+from ci.core.errors import ConfigurationError
+
 if TYPE_CHECKING:
     from ci.adapters.prometheus import Prometheus
+    from ci.core.canary.counts import Window
     from ci.core.canary.records import Rollout
     from ci.core.canary.rules import Rules
+    from ci.core.canary.tallies import Tallies
     from ci.core.params import Environment
     from ci.core.release import Release
+
+UNKNOWN = 3600.0  # seconds: how far is read back where it is not known when the canary was released
+LONGEST = 86_400.0  # seconds: how much is read at once at most
+NO_REQUESTS = "the {} had no requests"
+TRACKS = ("canary", "stable")
+
+Business = dict[str, tuple[tuple[Arm, Arm], tuple[Arm, Arm]]]
+"""Of each business metric, the numerators of canary and stable, and their denominators."""
 
 
 def look(
@@ -31,4 +47,86 @@ def look(
     Raises ConfigurationError where nothing is being rolled out or a business metric's selector is no PromQL, and
     EnvironmentFault where Prometheus cannot be asked; the record of before stays good.
     """
-    raise NotImplementedError
+    spec = release.spec
+    if spec.canary is None:
+        raise ConfigurationError(f"nothing is being rolled out: {spec.model} in {spec.environment} has no canary.")
+    if before is None or not progress.is_of(before, release):
+        began = max(now - UNKNOWN if since is None else min(since, now), now - LONGEST)
+        before = progress.start(release, since=counts.edge_before(began), now=now)
+    rollout = progress.at_weight(before, spec.weights.canary).model_copy(update={"looked": now})
+    if now < rollout.seen_until:
+        lacking: str | None = (
+            f"this machine's clock is {rollout.seen_until - now:.0f} s behind what was looked at already"
+        )
+    else:
+        if now - rollout.seen_until > LONGEST:
+            rollout = progress.passed_over(rollout, counts.edge_before(now - LONGEST))
+        rollout, lacking = _read(rollout, rules, release, prometheus, now)
+    rollout = progress.measured(rollout, rules)
+    decision = decide(rules, environment.steps, rollout, now=now, lacking=lacking)
+    return rollout.model_copy(update={"decision": decision})
+
+
+def _read(
+    rollout: Rollout, rules: Rules, release: Release, prometheus: Prometheus, now: float
+) -> tuple[Rollout, str | None]:
+    """The record brought up to `now`, and why the newest half-minutes did not count, if so."""
+    spec = release.spec
+    span = (rollout.seen_until - counts.APART - counts.LATE - 1, now)
+    place = {"model": spec.model, "environment": spec.environment}
+    versions = {"canary": spec.canary or spec.stable, "stable": spec.stable}
+    starts = prometheus.samples(selectors.of_server({counts.STARTED}, environment=spec.environment), *span)
+    canary, stable = (
+        counts.arm(
+            prometheus.samples(
+                selectors.of_server(
+                    tallies.READ, **place, track=track, version=versions[track].lineage.model_hash[:12]
+                ),
+                *span,
+            ),
+            starts,
+        )
+        for track in TRACKS
+    )
+    business = _business(rules, prometheus, span)
+    edges, columns = tallies.common_edges(canary, stable), tallies.common_columns(canary, stable)
+    lacking = None
+    others = [arm for parts in business.values() for pair in parts for arm in pair]
+    for window in counts.windows(canary, stable, seen_until=rollout.seen_until, now=now, others=others):
+        made = None if window.unseen else tallies.tallies(window.canary, window.stable, edges, columns)
+        lacking = _lacking(window, made)
+        if made is None or lacking is not None:
+            rollout = progress.passed_over(rollout, window.end)
+        else:
+            made |= _business_of(business, window)
+            rollout = progress.counted(rollout, window.end, made, edges, rules)
+    return rollout, lacking
+
+
+def _lacking(window: Window, made: Tallies | None) -> str | None:
+    if made is None:
+        names = " and of ".join(f"the {name}" for name in window.unseen)
+        return f"Prometheus has no unbroken samples of {names}"
+    idle = [name for name, counted in zip(TRACKS, made["errors"], strict=True) if not counted.sum()]
+    return "; ".join(NO_REQUESTS.format(name) for name in idle) or None
+
+
+def _business(rules: Rules, prometheus: Prometheus, span: tuple[float, float]) -> Business:
+    def arms(selector: str) -> tuple[Arm, Arm]:
+        read = [counts.arm(prometheus.samples(selectors.of_track(selector, track), *span)) for track in TRACKS]
+        return read[0], read[1]
+
+    return {name: (arms(each.numerator), arms(each.denominator)) for name, each in rules.business.items()}
+
+
+def _business_of(business: Business, window: Window) -> Tallies:
+    """The business metrics of which both parts were seen on both arms throughout the half-minute."""
+    made: Tallies = {}
+    for name, (numerators, denominators) in business.items():
+        if all(arm.covers(window.start, window.end) for arm in (*numerators, *denominators)):
+            above, below = (
+                tuple(sum(arm.between(window.start, window.end).values()) for arm in arms)
+                for arms in (numerators, denominators)
+            )
+            made[f"{BUSINESS}{name}"] = tallies.pair_of((above[0], above[1]), (below[0], below[1]))
+    return made

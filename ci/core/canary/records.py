@@ -29,17 +29,34 @@ class Share(Part):
     stable: float
 
 
+class Found(Part):
+    """What made a metric a reason to go back: a difference that is certain and beyond what is tolerated.
+
+    `since` to `at` are the minutes in which the evidence rose; shares, effect and `requests` are of those.
+    """
+
+    at: float
+    since: float
+    requests: int
+    shares: tuple[Share, ...]
+    effect: float
+    log_e: float
+
+
 class Evidence(Part):
     """What one metric has shown, over all steps; buckets are the metric's own, counts of requests (or rows).
 
-    `log_e` holds the logarithm of one e-process per alternative, `log_now` that of their mixture, `log_peak` the
-    greatest that has been since the start: by Ville's inequality it passes `1 / alpha` by chance with probability
-    `alpha` at most. `standard` is what the canary's counts would be, had each minute of it been like stable's.
+    `log_e` holds the logarithm of what the bet on each alternative is worth, and last of what is not bet yet; `log_now`
+    that of their sum, the e-process; `log_peak` the greatest that has been since the start: by Ville's inequality it
+    passes `1 / alpha` by chance with probability `alpha` at most. `standard` is what the canary's counts would be, had
+    each minute of it been like stable's.
     """
 
     metric: str
     kind: Kind
     alpha: float
+    windows: int = 0
+    """Half-minutes in it."""
     log_e: tuple[float, ...]
     log_now: float = 0.0
     log_peak: float = 0.0
@@ -54,6 +71,13 @@ class Evidence(Part):
     effect: float | None = None
     """Ratio of odds, canary's over stable's, in the direction that is worse (1: alike); None while nothing was seen."""
     tolerated: float = 1.0
+    lowest: float = 0.0
+    """The least that `log_now` has been."""
+    since: float = 0.0
+    """The end of the half-minute in which it was that: since then it rose."""
+    since_canary: tuple[int, ...]
+    since_standard: tuple[float, ...]
+    found: Found | None = None
 
     @property
     def e(self) -> float:
@@ -67,13 +91,13 @@ class Evidence(Part):
 
     @property
     def certain(self) -> bool:
-        """Whether a difference was certain at any time."""
-        return self.log_peak >= -math.log(self.alpha)
+        """Whether a difference was certain at any time (a boosted bet ends on it exactly, but for rounding)."""
+        return self.log_peak >= -math.log(self.alpha) - 1e-9
 
     @property
     def worse(self) -> bool:
-        """Whether the canary is certainly worse, and by more than is tolerated: a reason to go back."""
-        return self.certain and self.effect is not None and self.effect > self.tolerated
+        """Whether the canary was found to be worse at any time: a reason to go back."""
+        return self.found is not None
 
 
 class Step(Part):
@@ -130,6 +154,8 @@ class Rollout(Record):
     """The end of the last minute that was counted, or passed over; a look goes on from here."""
     looked: float
     """When it was last looked."""
+    counted_until: float | None = None
+    """The end of the last half-minute that counted."""
     windows: int = 0
     """Half-minutes that counted so far."""
     skipped: int = 0

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
+from ci.core.canary.selectors import wrong
 from ci.core.strict import D, Declared, parse
 
 if TYPE_CHECKING:
     from ci.core.strict import Place
 
 KEY = "rollout"
-TRACK = "$track"
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Ratio = Annotated[float, Field(ge=1)]
@@ -70,10 +70,8 @@ def parse_rules(defaults: Rules, data: Any, place: Place) -> Rules:
     own = parse(Rules, data, place)
     for name, each in own.business.items():
         for key in ("numerator", "denominator"):
-            if TRACK not in getattr(each, key):
-                raise place.at("business", name, key).error(
-                    f'the selector does not say which track it is of; write track="{TRACK}" in it.'
-                )
+            if (what := wrong(getattr(each, key))) is not None:
+                raise place.at("business", name, key).error(f"the selector of '{name}' is no use: {what}.")
     return _over(defaults, own)
 
 

@@ -1,0 +1,186 @@
+"""From raw samples of counters to what each arm counted in each half-minute, and which of those may be compared.
+
+A target is one process as Prometheus sees it: its series are scraped together, so a counter that is not there yet is 0.
+A run of a target are its scrapes without a hole; what was counted across a hole is left out, and so is a half-minute in
+which an arm was not seen throughout. Nothing here depends on when it is looked at: the same samples up to an edge give
+the same counts, in however many looks they are read.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+Floats = NDArray[np.float64]
+
+WINDOW = 30.0  # seconds; with what Prometheus usually scrapes, two samples or more
+APART = 75.0  # seconds between two scrapes from which on something is missing: more than the usual minute
+LATE = 2.0  # seconds until a sample that was taken can be read
+OF_THE_SERIES = frozenset({"__name__", "model", "version", "route", "code", "le", "column"})
+STARTED = "process_start_time_seconds"
+HISTOGRAM = "_bucket"
+
+
+@dataclass(frozen=True)
+class Series:
+    """One time series: its labels, and samples of (seconds of Unix time, value)."""
+
+    labels: Mapping[str, str]
+    samples: Sequence[tuple[float, float]]
+
+
+Key = tuple[tuple[str, str], ...]
+"""What tells a counter of a target from its others: the labels that are the series' own, sorted."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Scrapes of one target without a hole: `times` (s,), and what each counter counted since the run began (s, c).
+
+    `whole`: nothing was counted before the first scrape that is not in it.
+    """
+
+    times: Floats
+    counted: Floats
+    keys: tuple[Key, ...]
+    whole: bool
+
+    def at(self, edge: float) -> Floats:
+        """What was counted up to `edge`, between two scrapes by their share of the time, in whole numbers: (c,)."""
+        index = int(np.searchsorted(self.times, edge, side="right")) - 1
+        if index < 0:
+            return np.zeros(self.counted.shape[1])
+        if index == len(self.times) - 1:
+            return self.counted[index]  # type: ignore[no-any-return]
+        share = (edge - self.times[index]) / (self.times[index + 1] - self.times[index])
+        more: Floats = self.counted[index] + np.floor(share * (self.counted[index + 1] - self.counted[index]) + 1e-9)
+        return more
+
+    def covers(self, start: float, end: float) -> bool:
+        """Whether it was seen on both sides of the stretch, or from its birth within it."""
+        return bool(self.times[-1] >= end and (self.times[0] <= start or (self.whole and self.times[0] <= end)))
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What was scraped of one arm."""
+
+    runs: tuple[Run, ...]
+
+    def settled(self, edge: float, *, absent: bool = False) -> bool:
+        """Whether all that is seen shortly before `edge` was seen after it too, so that nothing more is to come.
+
+        `absent`: also where nothing was seen shortly before.
+        """
+        shortly = [run for run in self.runs if np.any((run.times > edge - APART) & (run.times <= edge))]
+        return (absent or bool(shortly)) and all(run.times[-1] >= edge for run in shortly)
+
+    def covers(self, start: float, end: float) -> bool:
+        """Whether at least one target was seen throughout."""
+        return any(run.covers(start, end) for run in self.runs)
+
+    def between(self, start: float, end: float) -> dict[Key, int]:
+        """What all targets counted."""
+        total: dict[Key, int] = defaultdict(int)
+        for run in self.runs:
+            if run.times[0] <= end and run.times[-1] > start:
+                for key, more in zip(run.keys, run.at(end) - run.at(start), strict=True):
+                    if more:
+                        total[key] += int(more)
+        return total
+
+
+@dataclass(frozen=True)
+class Window:
+    """A half-minute. `unseen` names the arms that were not seen throughout; then the counts say nothing."""
+
+    start: float
+    end: float
+    canary: Mapping[Key, int] = field(default_factory=dict)
+    stable: Mapping[Key, int] = field(default_factory=dict)
+    unseen: tuple[str, ...] = ()
+
+
+def arm(series: Iterable[Series], starts: Iterable[Series] = ()) -> Arm:
+    """The targets of one arm from its counters; `starts` are the `process_start_time_seconds` of all targets.
+
+    Samples out of order are sorted, a time that occurs twice counts once. Cumulative buckets are made single ones.
+    """
+    born = {_target(each.labels): dict(each.samples) for each in starts}
+    targets: dict[Key, dict[Key, dict[float, float]]] = defaultdict(dict)
+    for each in series:
+        targets[_target(each.labels)][_own(each.labels)] = dict(each.samples)
+    return Arm(
+        tuple(run for target, counters in sorted(targets.items()) for run in _runs(counters, born.get(target, {})))
+    )
+
+
+def windows(canary: Arm, stable: Arm, *, seen_until: float, now: float, others: Sequence[Arm] = ()) -> Iterator[Window]:
+    """The half-minutes from `seen_until` on of which nothing more is to come, in order; nor of `others`."""
+    start = seen_until
+    while (end := start + WINDOW) + LATE <= now and (
+        end + APART + LATE <= now
+        or (canary.settled(end) and stable.settled(end) and all(other.settled(end, absent=True) for other in others))
+    ):
+        seen = {"canary": canary.covers(start, end), "stable": stable.covers(start, end)}
+        unseen = tuple(name for name, is_seen in seen.items() if not is_seen)
+        if unseen:
+            yield Window(start, end, unseen=unseen)
+        else:
+            yield Window(start, end, canary.between(start, end), stable.between(start, end))
+        start = end
+
+
+def edge_before(time: float) -> float:
+    """The last edge of a half-minute up to `time`."""
+    return time // WINDOW * WINDOW
+
+
+def _target(labels: Mapping[str, str]) -> Key:
+    return tuple(sorted((name, value) for name, value in labels.items() if name not in OF_THE_SERIES))
+
+
+def _own(labels: Mapping[str, str]) -> Key:
+    return tuple(sorted((name, value) for name, value in labels.items() if name in OF_THE_SERIES))
+
+
+def _runs(counters: Mapping[Key, Mapping[float, float]], born: Mapping[float, float]) -> Iterator[Run]:
+    times = np.array(sorted({time for samples in counters.values() for time in samples}))
+    keys = tuple(sorted(counters))
+    values = np.array([[counters[key].get(time, 0.0) for key in keys] for time in times.tolist()])
+    values = _single(keys, values)
+    cuts = [0, *(np.flatnonzero(np.diff(times) > APART) + 1).tolist(), len(times)]
+    for first, last in pairwise(cuts):
+        scraped, counts = times[first:last], values[first:last]
+        started = np.array([born.get(time, np.nan) for time in scraped.tolist()])
+        whole = bool(started[0] >= scraped[0] - APART)
+        more = np.diff(counts, axis=0)
+        # Prometheus' own rule is that a counter which falls was reset; all counters of a process are reset with it.
+        anew = (more < 0).any(axis=1) | (np.diff(started) > 1.0)
+        more = np.where(anew[:, None], counts[1:], more)
+        before = counts[:1] if whole else np.zeros_like(counts[:1])
+        yield Run(scraped, np.cumsum(np.concatenate([before, more]), axis=0), keys, whole)
+
+
+def _single(keys: Sequence[Key], values: Floats) -> Floats:
+    """Each bucket's own count in place of the count up to its edge."""
+    families: dict[Any, list[tuple[float, int]]] = defaultdict(list)
+    for index, key in enumerate(keys):
+        labels = dict(key)
+        if labels.get("__name__", "").endswith(HISTOGRAM) and "le" in labels:
+            rest = tuple(pair for pair in key if pair[0] != "le")
+            families[rest].append((float(labels["le"]), index))
+    single = values.copy()
+    for family in families.values():
+        family.sort()
+        for (_, below), (_, index) in pairwise(family):
+            single[:, index] = np.maximum(values[:, index] - values[:, below], 0.0)
+    return single

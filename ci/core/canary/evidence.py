@@ -1,0 +1,211 @@
+"""Evidence that the canary differs from stable: one e-process per metric, which may be looked at as often as one likes.
+
+A minute's e-value (`hypergeometric`) has expectation 1 if the arms are alike, whatever happened before and whatever
+moved both arms together, since it is conditional on what both counted. Products of such are a martingale of bets
+(Shafer 2021, J. R. Stat. Soc. A 184; Grünwald, de Heide and Koolen 2024, J. R. Stat. Soc. B 86), and by Ville's
+inequality (1939) the chance that one ever passes 1 / alpha is alpha at most: at any number of looks, and wherever one
+stops. For canaries, sequential inference of this kind is in Lindon, Sanden and Shirikian (2022, KDD) and Maharaj et al.
+(2023, WWW). How it is bet is in `bets`. The chance of a false alarm is split over the metrics, and adds up to
+`rules.false_alarms`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ci.core.canary import bets
+from ci.core.canary.alternatives import BAD
+from ci.core.canary.records import Evidence, Found, Kind, Share
+
+if TYPE_CHECKING:
+    from ci.core.canary.hypergeometric import Floats, Ints
+    from ci.core.canary.rules import Rules
+
+SHARES: dict[Kind, float] = {
+    "errors": 0.8,  # rare, and so slow to be told
+    "slow": 0.08,  # every request tells something
+    "refused": 0.03,
+    "scores": 0.03,
+    "missing": 0.03,
+    "business": 0.03,
+}
+QUANTILES = (0.95, 0.99)
+DECILES = tuple(level / 10 for level in range(1, 10))
+MOST_COLUMNS = 100
+BUSINESS, MISSING = "business ", "missing "
+
+
+def kind_of(metric: str) -> Kind:
+    """What a metric is, by its name: `missing amount` and `business refunds` carry a name of their own."""
+    for prefix in (MISSING, BUSINESS):
+        if metric.startswith(prefix):
+            return "missing" if prefix == MISSING else "business"
+    if metric in ("errors", "refused", "slow", "scores"):
+        return metric  # type: ignore[return-value]
+    raise ValueError(metric)
+
+
+def start(metric: str, rules: Rules, *, at: float = 0.0, place: int = 0, edges: tuple[float, ...] = ()) -> Evidence:
+    """The evidence of a metric of which nothing was seen before `at`; `place` counts the metrics of its kind from 0.
+
+    Columns are not known beforehand, so the k-th to be seen has 1 / (k (k + 1)) of their share: all add up to it.
+    """
+    kind = kind_of(metric)
+    share = SHARES[kind]
+    if kind == "errors" and not rules.business:
+        share += SHARES["business"]
+    elif kind == "business":
+        share /= len(rules.business)
+    elif kind == "missing":
+        share /= (place + 1) * (place + 2)
+    tolerated = (
+        rules.business[metric.removeprefix(BUSINESS)].tolerated
+        if kind == "business"
+        else float(getattr(rules.tolerated, kind))
+    )
+    none = (0,) * (len(edges) + 1 if kind in ("slow", "scores") else 2)
+    return Evidence(
+        metric=metric,
+        kind=kind,
+        alpha=rules.false_alarms * share,
+        log_e=tuple(bets.opening(kind).tolist()),
+        edges=edges,
+        canary=none,
+        stable=none,
+        standard=tuple(map(float, none)),
+        step_canary=none,
+        step_stable=none,
+        since=at,
+        since_canary=none,
+        since_standard=tuple(map(float, none)),
+        tolerated=tolerated,
+    )
+
+
+def add(evidence: Evidence, canary: Ints, stable: Ints, *, at: float = 0.0, lower_is_worse: bool = False) -> Evidence:
+    """The evidence with one more half-minute, which ends at `at`: counts per bucket of both arms, (b,) and (b,)."""
+    held = bets.after(
+        evidence.kind,
+        np.array(evidence.log_e),
+        canary,
+        stable,
+        seen=evidence.windows,
+        alpha=evidence.alpha,
+        decided=evidence.certain,
+        lower=lower_is_worse,
+    )
+    now = float(np.logaddexp.reduce(held))
+    alike = stable * (canary.sum() / stable.sum()) if stable.sum() else np.zeros(len(stable))
+    lowest = now <= evidence.lowest
+    none = np.zeros(len(canary), dtype=np.int64)
+    more = evidence.model_copy(
+        update={
+            "windows": evidence.windows + 1,
+            "log_e": tuple(held.tolist()),
+            "log_now": now,
+            "log_peak": max(evidence.log_peak, now),
+            "canary": _sum(evidence.canary, canary),
+            "stable": _sum(evidence.stable, stable),
+            "standard": tuple((np.array(evidence.standard) + alike).tolist()),
+            "step_canary": _sum(evidence.step_canary, canary),
+            "step_stable": _sum(evidence.step_stable, stable),
+            "lowest": min(now, evidence.lowest),
+            "since": at if lowest else evidence.since,
+            "since_canary": tuple(none.tolist()) if lowest else _sum(evidence.since_canary, canary),
+            "since_standard": tuple(none.astype(float).tolist())
+            if lowest
+            else tuple((np.array(evidence.since_standard) + alike).tolist()),
+        }
+    )
+    return _judged(more, at, lower_is_worse=lower_is_worse)
+
+
+def _judged(evidence: Evidence, at: float, *, lower_is_worse: bool) -> Evidence:
+    """The evidence, with what was found if it is certain now and the difference is large where it rose.
+
+    A difference since long ago would be made small by the minutes before it came.
+    """
+    if evidence.found is not None or evidence.log_now < -math.log(evidence.alpha) - 1e-9:
+        return evidence
+    shares, effect = risen(evidence, lower_is_worse=lower_is_worse)
+    if effect is None or effect <= evidence.tolerated:
+        return evidence
+    found = Found(
+        at=at,
+        since=evidence.since,
+        requests=sum(evidence.since_canary),
+        shares=shares,
+        effect=effect,
+        log_e=evidence.log_now,
+    )
+    return evidence.model_copy(update={"found": found})
+
+
+def risen(evidence: Evidence, *, lower_is_worse: bool = False) -> tuple[tuple[Share, ...], float | None]:
+    """Shares and effect in the minutes since the evidence was least."""
+    return _measure(
+        evidence, np.array(evidence.since_canary, dtype=float), np.array(evidence.since_standard), lower=lower_is_worse
+    )
+
+
+def anew(evidence: Evidence) -> Evidence:
+    """The evidence at the start of a step."""
+    none = (0,) * len(evidence.canary)
+    return evidence.model_copy(update={"step_canary": none, "step_stable": none})
+
+
+def rebucketed(evidence: Evidence, edges: tuple[float, ...]) -> Evidence:
+    """The evidence with other buckets: what was counted in the old ones is let go, what it showed is not."""
+    none = (0,) * (len(edges) + 1)
+    whole = dict.fromkeys(("canary", "stable", "step_canary", "step_stable", "since_canary"), none)
+    parts = dict.fromkeys(("standard", "since_standard"), tuple(map(float, none)))
+    return evidence.model_copy(update={**whole, **parts, "edges": edges})
+
+
+def measured(evidence: Evidence, *, lower_is_worse: bool = False) -> Evidence:
+    """The evidence with its shares and its effect, which say how large a difference is: certainty does not."""
+    canary, standard = np.array(evidence.canary, dtype=float), np.array(evidence.standard)
+    shares, effect = _measure(evidence, canary, standard, lower=lower_is_worse)
+    return evidence.model_copy(update={"shares": shares, "effect": effect})
+
+
+def _measure(
+    evidence: Evidence, canary: Floats, standard: Floats, *, lower: bool
+) -> tuple[tuple[Share, ...], float | None]:
+    """Shares of the canary's counts beside the standard's, and the worst ratio of their odds."""
+    if not canary.sum() or not standard.sum():
+        return (), None
+    if evidence.kind not in ("slow", "scores"):
+        share = Share(name=evidence.metric, canary=canary[BAD] / canary.sum(), stable=standard[BAD] / standard.sum())
+        effect = float(_odds(canary[BAD], canary.sum()) / _odds(standard[BAD], standard.sum()))
+        return (share,), 1 / effect if lower else effect
+    slow = evidence.kind == "slow"
+    shares, effects = [], []
+    for level in QUANTILES if slow else DECILES:
+        cut = _quantile(standard, level)
+        if cut >= len(evidence.edges):
+            continue  # in the last bucket, which has no upper edge: nothing is known to be beyond
+        beyond, expected = canary[cut + 1 :].sum(), standard[cut + 1 :].sum()
+        edge = f"{evidence.edges[cut]:.3g}"
+        name = f"{f'slower than {edge} s' if slow else f'scores above {edge}'} (stable's p{level * 100:.0f})"
+        shares.append(Share(name=name, canary=beyond / canary.sum(), stable=expected / standard.sum()))
+        ratio = float(_odds(beyond, canary.sum()) / _odds(expected, standard.sum()))
+        effects.append(ratio if slow else max(ratio, 1 / ratio))
+    return tuple(shares), max(effects, default=None)
+
+
+def _quantile(counts: Floats, level: float) -> int:
+    """The bucket that holds the quantile."""
+    return int(np.searchsorted(np.cumsum(counts), level * counts.sum() - 1e-9))
+
+
+def _odds(part: float, whole: float) -> float:
+    """With half a request more on both sides, so that none is infinite (Haldane 1956, Anscombe 1956)."""
+    return (part + 0.5) / (whole - part + 0.5)
+
+
+def _sum(total: tuple[int, ...], more: Ints) -> tuple[int, ...]:
+    return tuple((np.array(total, dtype=np.int64) + more).tolist())

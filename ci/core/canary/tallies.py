@@ -1,0 +1,122 @@
+"""From what was counted to the buckets of each metric: which requests failed, how long they took, how rows scored."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ci.core.canary.hypergeometric import Ints
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ci.core.canary.counts import Arm, Key
+
+PREFIX = "trunkline_serve_"
+REQUESTS, ROWS, MISSING = f"{PREFIX}requests_total", f"{PREFIX}rows_total", f"{PREFIX}missing_total"
+HISTOGRAMS = {"slow": f"{PREFIX}request_seconds_bucket", "scores": f"{PREFIX}score_bucket"}
+READ = (REQUESTS, ROWS, MISSING, *HISTOGRAMS.values())
+ROUTE = "infer"
+
+Edges = dict[str, tuple[float, ...]]
+Tallies = dict[str, tuple[Ints, Ints]]
+"""Each metric's counts per bucket: the canary's and stable's."""
+
+
+def common_edges(canary: Arm, stable: Arm) -> Edges:
+    """The upper edges that both arms' histograms have, without the last, which is infinite."""
+    return {
+        metric: tuple(sorted(_edges(canary, name) & _edges(stable, name) - {float("inf")}))
+        for metric, name in HISTOGRAMS.items()
+    }
+
+
+def common_columns(canary: Arm, stable: Arm) -> tuple[str, ...]:
+    """The columns of which both arms count missing values: a column that only one version has is no comparison."""
+    return tuple(sorted(_columns(canary) & _columns(stable)))
+
+
+def tallies(canary: Mapping[Key, int], stable: Mapping[Key, int], edges: Edges, columns: Sequence[str]) -> Tallies:
+    """The metrics of one half-minute; a column's only where values are missing in it.
+
+    Rows of one request come and go together, so rows are counted as requests: by their mean number in this half-minute.
+    """
+    arms = (_Counted(canary), _Counted(stable))
+    made: Tallies = {}
+    requests = [each.requests() for each in arms]
+    made["errors"] = (_two(requests[0], "5"), _two(requests[1], "5"))
+    made["refused"] = (_two(requests[0], "4"), _two(requests[1], "4"))
+    for metric, name in HISTOGRAMS.items():
+        if edges.get(metric):
+            made[metric] = (arms[0].histogram(name, edges[metric]), arms[1].histogram(name, edges[metric]))
+    rows = [each.total(ROWS) for each in arms]
+    answered = sum(each.get("2", 0) for each in requests)
+    together = max(1, -(-sum(rows) // answered)) if answered else 1
+    for column in columns:
+        lacking = [each.total(MISSING, column=column) for each in arms]
+        if not any(lacking):
+            continue
+        made[f"missing {column}"] = (_pair(lacking[0], rows[0]), _pair(lacking[1], rows[1]))
+    for metric, pair in made.items():
+        if together > 1 and (metric == "scores" or metric.startswith("missing ")):
+            made[metric] = (_thinned(pair[0], together), _thinned(pair[1], together))
+    return made
+
+
+def pair_of(numerators: tuple[int, int], denominators: tuple[int, int]) -> tuple[Ints, Ints]:
+    """A business metric's two buckets, from both arms' counts."""
+    return _pair(numerators[0], denominators[0]), _pair(numerators[1], denominators[1])
+
+
+class _Counted:
+    """One arm's counters in one half-minute."""
+
+    def __init__(self, counted: Mapping[Key, int]) -> None:
+        self._counted = [(dict(key), number) for key, number in counted.items()]
+
+    def requests(self) -> dict[str, int]:
+        """Requests for inference by the first digit of their code."""
+        found: dict[str, int] = {}
+        for labels, number in self._counted:
+            if labels["__name__"] == REQUESTS and labels.get("route") == ROUTE:
+                kind = labels.get("code", "")[:1]
+                found[kind] = found.get(kind, 0) + number
+        return found
+
+    def total(self, name: str, **wanted: str) -> int:
+        return sum(
+            number
+            for labels, number in self._counted
+            if labels["__name__"] == name and all(labels.get(key) == value for key, value in wanted.items())
+        )
+
+    def histogram(self, name: str, edges: tuple[float, ...]) -> Ints:
+        """Counts between the edges; a bucket of an edge that the other arm lacks goes to the next that both have."""
+        made = np.zeros(len(edges) + 1, dtype=np.int64)
+        for labels, number in self._counted:
+            if labels["__name__"] == name:
+                made[int(np.searchsorted(edges, float(labels["le"])))] += number
+        return made
+
+
+def _edges(arm: Arm, name: str) -> set[float]:
+    keys = {key for run in arm.runs for key in run.keys}
+    return {float(labels["le"]) for key in keys if (labels := dict(key)).get("__name__") == name}
+
+
+def _columns(arm: Arm) -> set[str]:
+    keys = {key for run in arm.runs for key in run.keys}
+    return {labels["column"] for key in keys if (labels := dict(key)).get("__name__") == MISSING and "column" in labels}
+
+
+def _two(requests: Mapping[str, int], bad: str) -> Ints:
+    return np.array([sum(n for kind, n in requests.items() if kind != bad), requests.get(bad, 0)], dtype=np.int64)
+
+
+def _pair(part: int, whole: int) -> Ints:
+    return np.array([max(whole - part, 0), part], dtype=np.int64)
+
+
+def _thinned(counts: Ints, by: int) -> Ints:
+    return (counts + by // 2) // by
