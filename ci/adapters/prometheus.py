@@ -108,17 +108,17 @@ class Prometheus:
         return [Series(dict(labels), sorted(samples.items())) for labels, samples in sorted(found.items())]
 
     def _ask(self, query: str, at: float) -> list[Series]:
-        for tried in range(TRIES):
-            answer = self._once(query, at)
-            if not isinstance(answer, Again):
-                return answer
-            if tried + 1 < TRIES:
-                print(f"{answer.why}; trying again in {2**tried} s", file=sys.stderr)
-                self._sleep(2.0**tried)
-        raise EnvironmentFault(
-            f"{answer.why}, {TRIES} times; check that it runs and that {VARIABLE} or params.yaml names it, and run "
-            "this again: nothing is lost."
-        )
+        tried = 0
+        while isinstance(answer := self._once(query, at), Again):
+            tried += 1
+            if tried == TRIES:
+                raise EnvironmentFault(
+                    f"{answer.why}, {TRIES} times; check that it runs and that {VARIABLE} or params.yaml names it, and "
+                    "run this again: nothing is lost."
+                )
+            print(f"{answer.why}; trying again in {2 ** (tried - 1)} s", file=sys.stderr)
+            self._sleep(2.0 ** (tried - 1))
+        return answer
 
     def _once(self, query: str, at: float) -> list[Series] | Again:
         import requests  # noqa: PLC0415 - it is there by now

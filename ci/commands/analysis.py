@@ -89,11 +89,11 @@ def _read(
         for track in TRACKS
     )
     business = _business(rules, prometheus, span)
-    edges, columns = tallies.common_edges(canary, stable), tallies.common_columns(canary, stable)
+    edges = tallies.common_edges(canary, stable)
     lacking = None
     others = [arm for parts in business.values() for pair in parts for arm in pair]
     for window in counts.windows(canary, stable, seen_until=rollout.seen_until, now=now, others=others):
-        made = None if window.unseen else tallies.tallies(window.canary, window.stable, edges, columns)
+        made = None if window.unseen else tallies.tallies(window.canary, window.stable, edges)
         lacking = _lacking(window, made)
         if made is None or lacking is not None:
             rollout = progress.passed_over(rollout, window.end)

@@ -24,7 +24,8 @@ PATIENCE = 60.0  # half-minutes after which half of that has been bet
 
 def opening(kind: Kind) -> Floats:
     """What each alternative is bet on with before anything was seen."""
-    return np.log(np.append(prior(kind) * (1 - KEPT), KEPT))
+    held: Floats = np.log(np.append(prior(kind) * (1 - KEPT), KEPT))
+    return held
 
 
 def after(

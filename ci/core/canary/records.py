@@ -75,8 +75,8 @@ class Evidence(Part):
     """The least that `log_now` has been."""
     since: float = 0.0
     """The end of the half-minute in which it was that: since then it rose."""
-    since_canary: tuple[int, ...]
-    since_standard: tuple[float, ...]
+    since_canary: tuple[int, ...] = ()
+    since_standard: tuple[float, ...] = ()
     found: Found | None = None
 
     @property

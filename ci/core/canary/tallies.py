@@ -9,7 +9,7 @@ import numpy as np
 from ci.core.canary.hypergeometric import Ints
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from ci.core.canary.counts import Arm, Key
 
@@ -32,14 +32,10 @@ def common_edges(canary: Arm, stable: Arm) -> Edges:
     }
 
 
-def common_columns(canary: Arm, stable: Arm) -> tuple[str, ...]:
-    """The columns of which both arms count missing values: a column that only one version has is no comparison."""
-    return tuple(sorted(_columns(canary) & _columns(stable)))
-
-
-def tallies(canary: Mapping[Key, int], stable: Mapping[Key, int], edges: Edges, columns: Sequence[str]) -> Tallies:
+def tallies(canary: Mapping[Key, int], stable: Mapping[Key, int], edges: Edges) -> Tallies:
     """The metrics of one half-minute; a column's only where values are missing in it.
 
+    A value that is missing is one that a refused request lacked, so it stands beside the rows that were scored.
     Rows of one request come and go together, so rows are counted as requests: by their mean number in this half-minute.
     """
     arms = (_Counted(canary), _Counted(stable))
@@ -53,11 +49,9 @@ def tallies(canary: Mapping[Key, int], stable: Mapping[Key, int], edges: Edges, 
     rows = [each.total(ROWS) for each in arms]
     answered = sum(each.get("2", 0) for each in requests)
     together = max(1, -(-sum(rows) // answered)) if answered else 1
-    for column in columns:
+    for column in sorted(arms[0].columns() | arms[1].columns()):
         lacking = [each.total(MISSING, column=column) for each in arms]
-        if not any(lacking):
-            continue
-        made[f"missing {column}"] = (_pair(lacking[0], rows[0]), _pair(lacking[1], rows[1]))
+        made[f"missing {column}"] = (_counts(rows[0], lacking[0]), _counts(rows[1], lacking[1]))
     for metric, pair in made.items():
         if together > 1 and (metric == "scores" or metric.startswith("missing ")):
             made[metric] = (_thinned(pair[0], together), _thinned(pair[1], together))
@@ -66,7 +60,8 @@ def tallies(canary: Mapping[Key, int], stable: Mapping[Key, int], edges: Edges, 
 
 def pair_of(numerators: tuple[int, int], denominators: tuple[int, int]) -> tuple[Ints, Ints]:
     """A business metric's two buckets, from both arms' counts."""
-    return _pair(numerators[0], denominators[0]), _pair(numerators[1], denominators[1])
+    (above, other), (below, whole) = numerators, denominators
+    return _counts(max(below - above, 0), above), _counts(max(whole - other, 0), other)
 
 
 class _Counted:
@@ -91,6 +86,9 @@ class _Counted:
             if labels["__name__"] == name and all(labels.get(key) == value for key, value in wanted.items())
         )
 
+    def columns(self) -> set[str]:
+        return {labels["column"] for labels, _ in self._counted if labels["__name__"] == MISSING}
+
     def histogram(self, name: str, edges: tuple[float, ...]) -> Ints:
         """Counts between the edges; a bucket of an edge that the other arm lacks goes to the next that both have."""
         made = np.zeros(len(edges) + 1, dtype=np.int64)
@@ -105,17 +103,12 @@ def _edges(arm: Arm, name: str) -> set[float]:
     return {float(labels["le"]) for key in keys if (labels := dict(key)).get("__name__") == name}
 
 
-def _columns(arm: Arm) -> set[str]:
-    keys = {key for run in arm.runs for key in run.keys}
-    return {labels["column"] for key in keys if (labels := dict(key)).get("__name__") == MISSING and "column" in labels}
-
-
 def _two(requests: Mapping[str, int], bad: str) -> Ints:
-    return np.array([sum(n for kind, n in requests.items() if kind != bad), requests.get(bad, 0)], dtype=np.int64)
+    return _counts(sum(n for kind, n in requests.items() if kind != bad), requests.get(bad, 0))
 
 
-def _pair(part: int, whole: int) -> Ints:
-    return np.array([max(whole - part, 0), part], dtype=np.int64)
+def _counts(good: int, bad: int) -> Ints:
+    return np.array([good, bad], dtype=np.int64)
 
 
 def _thinned(counts: Ints, by: int) -> Ints:
