@@ -54,16 +54,16 @@ def look(
         began = max(now - UNKNOWN if since is None else min(since, now), now - LONGEST)
         before = progress.start(release, since=counts.edge_before(began), now=now)
     rollout = progress.at_weight(before, spec.weights.canary).model_copy(update={"looked": now})
+    lacking: str | None = None
+    blocked: str | None = None
     if now < rollout.seen_until:
-        lacking: str | None = (
-            f"this machine's clock is {rollout.seen_until - now:.0f} s behind what was looked at already"
-        )
+        blocked = f"the clock is {rollout.seen_until - now:.0f} s behind what was looked at already"
     else:
         if now - rollout.seen_until > LONGEST:
             rollout = progress.passed_over(rollout, counts.edge_before(now - LONGEST))
         rollout, lacking = _read(rollout, rules, release, prometheus, now)
     rollout = progress.measured(rollout, rules)
-    decision = decide(rules, environment.steps, rollout, now=now, lacking=lacking)
+    decision = decide(rules, environment.steps, rollout, now=now, lacking=lacking, blocked=blocked)
     return rollout.model_copy(update={"decision": decision})
 
 

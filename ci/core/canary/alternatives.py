@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 BAD = 1  # of two buckets, the one that counts what is bad
 
 # Odds ratios and their shares of the bet: most on a doubling, some on what is plain after a minute.
-ODDS = {"errors": ((1.5, 0.1), (2.0, 0.65), (3.0, 0.1), (6.0, 0.1), (20.0, 0.05))}
-OTHER_ODDS = ((1.5, 0.2), (2.0, 0.35), (4.0, 0.25), (20.0, 0.2))
+ODDS = {"errors": ((1.2, 0.05), (1.5, 0.08), (2.0, 0.66), (3.0, 0.08), (6.0, 0.08), (20.0, 0.05))}
+OTHER_ODDS = ((1.2, 0.1), (1.5, 0.15), (2.0, 0.35), (4.0, 0.2), (20.0, 0.2))
 
 # A shift of everything, in standard deviations of normal scores; and a tail alone, by odds of being beyond a quantile.
 SHIFTS = ((0.2, 0.2), (0.4, 0.3), (0.8, 0.1))

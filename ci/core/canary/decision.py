@@ -25,8 +25,19 @@ STALE = 300.0  # seconds without a half-minute that counts, after which what is 
 SUSPICION = math.log(3)  # an e-value that a canary which is no worse reaches once in three rollouts at most
 
 
-def decide(rules: Rules, steps: Sequence[int], rollout: Rollout, *, now: float, lacking: str | None) -> Decision:
-    """The decision; `steps` are the environment's, `lacking` says why the newest half-minutes did not count, if so."""
+def decide(
+    rules: Rules,
+    steps: Sequence[int],
+    rollout: Rollout,
+    *,
+    now: float,
+    lacking: str | None = None,
+    blocked: str | None = None,
+) -> Decision:
+    """The decision; `steps` are the environment's, in per cent of the traffic.
+
+    `lacking` says why the newest half-minutes did not count, if so, and `blocked` why nothing can be said now.
+    """
     facts = (*(words.fact(each) for each in rollout.evidence), _seen(rollout))
     if worse := [(each, each.found) for each in rollout.evidence if each.found is not None]:
         return Decision(
@@ -37,7 +48,12 @@ def decide(rules: Rules, steps: Sequence[int], rollout: Rollout, *, now: float, 
         )
     at = f"at {rollout.step.weight} %" if rollout.step.weight else "in the shadow"
     following = next((step for step in steps if step > rollout.step.weight), None)
-    waits = [_stale(rollout, lacking)] if now - (rollout.counted_until or 0) > STALE else _waits(rules, rollout)
+    if blocked is not None:
+        waits = [blocked]
+    elif now - (rollout.counted_until or 0) > STALE:
+        waits = [_stale(rollout, lacking)]
+    else:
+        waits = _waits(rules, rollout)
     if following is None:
         waits.append("the canary has all of the traffic, so nothing is left to compare it with; promote it, or go back")
     if waits or following is None:
@@ -85,7 +101,9 @@ def _suspicious(evidence: Evidence, rules: Rules) -> str | None:
 def _more(rules: Rules, rollout: Rollout) -> str:
     """How far the step is, and how long the rest takes at the rate so far."""
     step = rollout.step
-    so_far = f"{step.requests:,} of {rules.requests:,} requests in {step.minutes:g} of {rules.minutes} minutes"
+    parts = [f"{step.requests:,} of {rules.requests:,} requests"] if step.requests < rules.requests else []
+    parts += [f"{step.minutes:g} of {rules.minutes} minutes"] if step.minutes < rules.minutes else []
+    so_far = f"{' and '.join(parts)} so far"
     passed = (rollout.seen_until - step.since) / 60
     if not step.requests or passed <= 0:
         return f"{so_far}, too few to say how long the rest takes"
@@ -93,7 +111,7 @@ def _more(rules: Rules, rollout: Rollout) -> str:
         (rules.requests - step.requests) * passed / step.requests,
         (rules.minutes - step.minutes) * passed / max(step.minutes, 0.5),
     )
-    return f"{so_far}; about {words.minutes(rest)} more at this rate"
+    return f"{so_far}, about {words.minutes(rest)} more at this rate"
 
 
 def _beyond(name: str, found: tuple[float, float] | None, limit: float, shown: Callable[[float], str]) -> list[str]:
