@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests import releases
+from ci.adapters.mlflow import Models
+from tests import releases, rollouts
 from tests.project import Project, fresh
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from tests.docker.registry import Registry
     from tests.releases import Line
 
@@ -34,6 +39,27 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project.commit_empty("a change to compare with it")
     project.trunkline("check")
     return project
+
+
+@pytest.fixture(scope="session")
+def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root whose MLflow has its tables and nothing in them. Not to be changed."""
+    root = tmp_path_factory.mktemp("mlflow")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        assert Models(root).aliases("a") == {}
+    return root
+
+
+@pytest.fixture(scope="session")
+def watched(empty_registry: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[float, dict[str, str]]]:
+    """When canaries started, and the surroundings: Prometheus with what came of them, and a registry of models."""
+    folder, start = tmp_path_factory.mktemp("watched"), rollouts.morning()
+    shutil.copytree(empty_registry, folder, dirs_exist_ok=True)
+    uri = f"sqlite:///{folder}/.trunkline/mlflow.db"
+    rollouts.register(uri, folder)
+    with rollouts.prometheus(folder / "prometheus", start) as url:
+        yield start, {"TRUNKLINE_PROMETHEUS": url, "MLFLOW_TRACKING_URI": uri}
 
 
 @pytest.fixture(scope="session")

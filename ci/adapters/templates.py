@@ -11,12 +11,14 @@ from ci.core.releasing import card_of
 from ci.core.reporting import markdown, report
 from ci.core.reporting.show import count
 from ci.core.reporting.tables import PAGE
+from ci.core.rollouts import telling
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from jinja2 import Template
 
+    from ci.core.canary.records import Rollout
     from ci.core.records import Verdict
     from ci.core.releasing import Body
 
@@ -98,6 +100,19 @@ def render_release(body: Body, verdict: Verdict) -> str:
         markdown.Section("model card", block(said, "card"), 3),
     ]
     return markdown.fit(sections, whole=card_of(body.model, body.environment))
+
+
+def render_rollout(rollout: Rollout, what: str) -> str:
+    """A rollout's decision and its evidence, for a pull request or an issue; `what` are its last words."""
+    said = markdown_environment().get_template("rollout.md.j2").render(rollout=telling.view(rollout), what=what)
+    return markdown.fit([markdown.Section("rollout", said, 0)], whole="the record of the rollout")
+
+
+def render_rollback(facts: Sequence[tuple[str, str]], rollout: Rollout | None) -> str:
+    """A rollback that a person asked for, with what a canary that it takes back has shown."""
+    shown = telling.view(rollout) if rollout is not None else None
+    said = markdown_environment().get_template("rollback.md.j2").render(facts=facts, rollout=shown)
+    return markdown.fit([markdown.Section("rollback", said, 0)], whole="the record of the rollout")
 
 
 def render_html(verdicts: Sequence[Verdict], charts: Mapping[str, Mapping[str, str]]) -> str:

@@ -33,12 +33,12 @@ def tree_of(root: Path, commit: str) -> str:
     return _out(root, "rev-parse", f"{commit}^{{tree}}")
 
 
-def changed(root: Path, commit: str, files: Mapping[str, str | None]) -> str:
-    """The tree of `commit` with these files written, or, where there is no text, taken away."""
+def changed(root: Path, commit: str | None, files: Mapping[str, str | None]) -> str:
+    """The tree of `commit` (None: an empty one) with these files written, or, where there is no text, taken away."""
     with tempfile.TemporaryDirectory(prefix="trunkline-") as folder:
         index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
         content = Path(folder) / "content"
-        _out(root, "read-tree", commit, env=index)
+        _out(root, "read-tree", commit or "--empty", env=index)
         for path, text in files.items():
             if text is None:
                 _out(root, "update-index", "--force-remove", "--", path, env=index)

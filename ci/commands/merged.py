@@ -5,23 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ci.adapters import bot, dvc, git, history, trees
+from ci.adapters import bot, dvc, files, git, history, trees
 from ci.commands import champion
 from ci.commands.lineage import LOCK, of_head
 from ci.core import releasing
+from ci.core.canary import rules
 from ci.core.errors import ConfigurationError
+from ci.core.params import parse_root
 from ci.core.release import parse, path_of
 from ci.core.releasing import Superseded
+from ci.core.strict import Place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from ci.adapters.forge import Forge
+    from ci.core.canary.rules import Rules
     from ci.core.history import ManifestChange
     from ci.core.lineage import Lineage
+    from ci.core.params import Root
     from ci.core.release import Release
     from ci.core.releasing import Due
+
+PARAMS = "params.yaml"
 
 
 @dataclass(frozen=True)
@@ -42,9 +49,23 @@ class Base:
         text = self.read(path)
         return None if text is None else parse(text, path)
 
-    def changes(self, model: str) -> list[ManifestChange]:
-        """Every change of the model's release.yaml files, oldest first, with the notes at hand."""
-        return history.manifests(self.root, f"k8s/models/{model}/*/release.yaml", upto=self.commit)
+    def params(self) -> Root:
+        """The root params.yaml there. Raises ConfigurationError."""
+        text = self.read(PARAMS)
+        if text is None:
+            raise ConfigurationError(f"{self.name} has no {PARAMS}; merge one.", file=PARAMS)
+        return parse_root(*files.parse_yaml(text, PARAMS))
+
+    def judged_by(self, model: str) -> Rules:
+        """How a rollout of the model is judged: its own `rollout` over the defaults. Raises ConfigurationError."""
+        path = f"ml/models/{model}/{PARAMS}"
+        data, line_of = files.parse_yaml(self.read(path) or "", path)
+        own = data.get(rules.KEY) if isinstance(data, dict) else None
+        return rules.parse_rules(self.params().defaults.rollout, own, Place(path, line_of).at(rules.KEY))
+
+    def changes(self, model: str, environment: str = "*") -> list[ManifestChange]:
+        """Every change of the model's release.yaml files, or of one environment's, oldest first, with the notes."""
+        return history.manifests(self.root, path_of(model, environment), upto=self.commit)
 
     def require_current(self, model: str) -> None:
         """Raise Superseded unless the commit that is checked out has the very version that is there."""
@@ -92,17 +113,24 @@ class Base:
         return found.words if found.environment else ""
 
 
-def newest(root: Path, forge: Forge) -> Base:
-    """The default branch as the forge has it. Raises ConfigurationError where HEAD is not merged into it."""
+def at_forge(root: Path, forge: Forge) -> Base:
+    """The default branch as the forge has it, whatever is checked out."""
     forge.sync()
     bot.take_notes(root, forge)
     name = forge.base()
     ref = f"refs/heads/{name}"
     commit = forge.remote.fetch(ref).get(ref)
-    head = git.head(root)
-    if commit is None or head is None or not trees.is_ancestor(root, head, commit):
-        raise ConfigurationError(
-            f"the commit that is checked out is not on {name} of {forge.name}, and only what is merged is released; "
-            f"merge it, or check {name} out, and run this again."
-        )
+    if commit is None:
+        raise ConfigurationError(f"{forge.name} has no branch {name}; push it, and run this again.")
     return Base(root, name, commit)
+
+
+def newest(root: Path, forge: Forge) -> Base:
+    """The default branch as the forge has it. Raises ConfigurationError where HEAD is not merged into it."""
+    base, head = at_forge(root, forge), git.head(root)
+    if head is None or not trees.is_ancestor(root, head, base.commit):
+        raise ConfigurationError(
+            f"the commit that is checked out is not on {base.name} of {forge.name}, and only what is merged is "
+            f"released; merge it, or check {base.name} out, and run this again."
+        )
+    return base

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 
 from ci.adapters import bot, cards, dvc, files, git, locks, registry, templates
 from ci.adapters.mlflow import Models
-from ci.commands import full, gate, image, merged, registering, report
+from ci.commands import full, gate, image, merged, registering, report, settling
 from ci.commands.lineage import of_head
 from ci.core import releasing
 from ci.core.bot import Proposal
 from ci.core.cards import words
 from ci.core.errors import EnvironmentFault
-from ci.core.forge import Approval
 from ci.core.image import reference
 from ci.core.image.labels import of_lineage
 from ci.core.manifests.overlays import overlay
@@ -32,14 +31,10 @@ if TYPE_CHECKING:
     from ci.adapters.forge import Forge
     from ci.commands.merged import Base
     from ci.core.bot import Read
-    from ci.core.history import ManifestChange
     from ci.core.lineage import Lineage
     from ci.core.params import Releasing
     from ci.core.records import Verdict
     from ci.core.releasing import Due
-
-
-WEB_FLOW = "GitHub"  # who commits what is merged in the browser or by the API
 
 
 @dataclass
@@ -95,21 +90,9 @@ class Line:
         return full.judge(self.root, self.model)
 
     def _settled(self) -> Base:
-        """The base, with what was merged taken in: the registry's aliases follow production, git keeps who agreed.
-
-        The notes come last: while one is missing, all of this is done again.
-        """
+        """The base, with what was merged taken in."""
         base = merged.newest(self.root, self.forge)
-        bot.give_notes(self.root, self.forge)
-        new = [change for change in base.changes(self.model) if change.note is None]
-        if new and (runs := base.release(self.model, list(self.rules.environments)[-1])) is not None:
-            registering.follow(self.root, self.model, runs)
-        for change in new:
-            if (approval := self._approval(change)) is None:
-                print(f"{self.model}: {self.forge.name} does not say yet who agreed to {change.commit[:12]}")
-                continue
-            bot.note(self.root, self.forge, change.commit, approval.model_dump_json())
-            print(f"{self.model}: git keeps who agreed to {change.commit[:12]} in {change.environment}")
+        settling.settle(base, self.forge, self.model, self.rules)
         return base
 
     def _due(self, base: Base) -> Due:
@@ -121,17 +104,6 @@ class Line:
             file = path_of(self.model, before)
             reference.require_ours(found.source.image, self.rules.registry, self.model, file=file)
         return found
-
-    def _approval(self, change: ManifestChange) -> Approval | None:
-        """Who agreed, as the forge knows; of a commit that no pull request brought, what git itself says.
-
-        None for one that GitHub itself committed, as it does with what it merges: its index lags behind, and a note is
-        for good.
-        """
-        found = self.forge.approval(change.commit)
-        if found is None and change.committer == WEB_FLOW:
-            return None
-        return found or Approval(pull=None, url=None, merged_by=change.committer, approved_by=change.reviewed_by)
 
     def _require_pass(self, base: Base) -> None:
         """Raise what keeps these bytes from being released, and withdraw what proposed them before that was so."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ci.core.reporting.show import number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ci.core.records import Curve
 
@@ -112,7 +112,7 @@ def _plot(curves: tuple[Curve, ...]) -> Plot:
     return Plot(
         title=title,
         axes=f"{up} over {across}",
-        mermaid=_mermaid((across, low, high), (up, *bounds), lines) if drawn else None,
+        mermaid=mermaid((across, low, high), (up, *bounds), lines, COLOURS) if drawn else None,
         legend=", ".join(f"{series} {COLOUR_WORDS[series]}" for series in lines),
         sparks=tuple(_spark(curve) for curve in curves),
     )
@@ -128,8 +128,14 @@ def _drawable(low: float, high: float) -> bool:
     return max(abs(low), abs(high)) < 1e9 and high - low > 1e-4
 
 
-def _mermaid(across: tuple[str, float, float], up: tuple[str, float, float], lines: dict[str, list[float]]) -> str:
-    palette = ", ".join(COLOURS[series] for series in lines)
+def mermaid(
+    across: tuple[str, float, float],
+    up: tuple[str, float, float],
+    lines: Mapping[str, Sequence[float]],
+    colours: Mapping[str, str],
+) -> str:
+    """An xychart of lines over evenly spaced x; an axis is its title, low end and high end."""
+    palette = ", ".join(colours[series] for series in lines)
     return "\n".join(
         [
             f'%%{{init: {{"themeVariables": {{"xyChart": {{"plotColorPalette": "{palette}"}}}}}}}}%%',

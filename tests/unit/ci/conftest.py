@@ -1,4 +1,4 @@
-"""A root with MLflow's database in it, made once: its tables take seconds."""
+"""A root with MLflow's database in it."""
 
 from __future__ import annotations
 
@@ -7,20 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ci.adapters.mlflow import Models
-
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-@pytest.fixture(scope="session")
-def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A root whose MLflow has its tables and nothing in them. Not to be changed."""
-    root = tmp_path_factory.mktemp("mlflow")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        assert Models(root).aliases("a") == {}
-    return root
 
 
 @pytest.fixture

@@ -1,0 +1,67 @@
+"""The records of rollouts, each in a commit without a past on a ref of its own, moved by compare-and-swap."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from ci.adapters import git, trees
+from ci.core.canary.records import Rollout
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from ci.adapters.forge import Forge
+
+Place = tuple[str, str]
+"""Model and environment."""
+RECORD, ENDED = "rollout.json", "ended"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a ref holds, at `commit`; `ended`: its canary is in no release.yaml any more, and all of that was told."""
+
+    commit: str | None = None
+    rollout: Rollout | None = None
+    ended: bool = False
+
+
+def ref_of(model: str, environment: str) -> str:
+    """Where the record of a rollout is: neither a branch nor a tag, so no workflow starts on it."""
+    return f"refs/trunkline/rollouts/{model}/{environment}"
+
+
+def read(root: Path, forge: Forge, places: Iterable[Place]) -> dict[Place, Kept]:
+    """The records at the forge. One that cannot be read is told on stderr, and is as if it were not there."""
+    refs = {ref_of(*place): place for place in places}
+    seen = forge.remote.fetch(*refs) if refs else {}
+    return {place: _kept(root, ref, seen.get(ref)) for ref, place in refs.items()}
+
+
+def write(root: Path, forge: Forge, rollout: Rollout, before: Kept, *, ended: bool = False) -> Kept | None:
+    """Put a record in the place of `before`; None where that was moved meanwhile. The same again is not written."""
+    if before.commit is not None and (before.rollout, before.ended) == (rollout, ended):
+        return before
+    files = {RECORD: rollout.model_dump_json(indent=2) + "\n", **({ENDED: ""} if ended else {})}
+    words = f"Rollout of {rollout.model} in {rollout.environment}: {rollout.decision.action}"
+    made = trees.commit(root, trees.changed(root, None, files), message=words)
+    moved = forge.remote.push(made, ref_of(rollout.model, rollout.environment), before.commit)
+    return Kept(made, rollout, ended) if moved else None
+
+
+def _kept(root: Path, ref: str, commit: str | None) -> Kept:
+    if commit is None:
+        return Kept()
+    text = git.show(root, commit, RECORD)
+    try:
+        rollout = Rollout.model_validate_json(text or "")
+    except ValidationError as wrong:
+        first = wrong.errors()[0]["msg"]
+        print(f"trunkline: {ref} holds no record of a rollout ({first}), which begins anew.", file=sys.stderr)
+        return Kept(commit)
+    return Kept(commit, rollout, git.show(root, commit, ENDED) is not None)
