@@ -34,7 +34,7 @@ def build(root: Path, place: str) -> list[dict[str, Any]]:
     folder = root / place
     if not (folder / FILE).exists():
         return [one for path in _plain(folder) for one in objects(path, root)]
-    done = shell.run([_kubectl(), "kustomize", str(folder)], check=False)
+    done = shell.run([kubectl(), "kustomize", str(folder)], check=False)
     if done.code != 0:
         said = done.err.strip().removeprefix("error: ").replace("\\", "")  # errors in errors are quoted in quotes
         said = said.replace(f"{root.resolve()}/", "").replace(f"{root}/", "")
@@ -97,12 +97,12 @@ def _plain(folder: Path) -> list[Path]:
 
 def version() -> str:
     """What kubectl calls its own version. Raises EnvironmentFault where there is none."""
-    told = json.loads(shell.run([_kubectl(), "version", "--client", "--output=json"]).out)
+    told = json.loads(shell.run([kubectl(), "version", "--client", "--output=json"]).out)
     return str(told["clientVersion"]["gitVersion"])
 
 
 @cache
-def _kubectl() -> str:
+def kubectl() -> str:
     """The kubectl of this environment, else the one on PATH."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     found = shutil.which("kubectl", path=path)

@@ -11,7 +11,7 @@ from ci.adapters import files, kustomize, schemas
 from ci.commands import gate
 from ci.core.errors import ConfigurationError, did_you_mean
 from ci.core.loglines import quiet
-from ci.core.manifests import clusters, hardening, overlays, places, selecting, shipping
+from ci.core.manifests import clusters, engines, hardening, overlays, places, selecting, shipping
 from ci.core.manifests.objects import Finding, name_of
 from ci.core.release import Release, dump, parse, path_of
 
@@ -141,7 +141,7 @@ def _check(
             here += clusters.pointers(build.objects, folders, releases) + twice.get(build.place, [])
             if build.release:
                 here += shipping.check(build.objects, build.release)
-                here += selecting.steps(build.objects, rules.environments[build.release.spec.environment].steps)
+                here += engines.steps(build.objects, rules.environments[build.release.spec.environment])
         found[build.place] = here
     return found
 

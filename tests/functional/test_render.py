@@ -124,6 +124,10 @@ def test_the_other_engine_runs_what_was_proposed(place: Line) -> None:
     assert router == {"httpRoute": "server", "namespace": "fraud-production"}
     assert objects["HorizontalPodAutoscaler", "server"]["spec"]["scaleTargetRef"]["name"] == "server-rollout"
     assert [name for kind, name in objects if kind == "HTTPRoute"] == ["server"]
+    asked = objects["AnalysisTemplate", "evidence"]["spec"]["args"]
+    told = {arg["name"]: arg.get("value") for arg in asked}
+    assert told["version"] == SECOND.version, "an argument is a string"
+    assert (told["model"], told["environment"], told["weight"]) == ("fraud", "production", None)
 
 
 def test_a_release_edited_by_hand_is_refused(place: Line) -> None:
@@ -210,7 +214,7 @@ def test_what_is_wrong_in_an_overlay_is_found(place: Line, file: str, before: st
         ("k8s/training/job/job.yaml", "backoffLimit:", "backofLimit:", "backofLimit: unknown field"),
         ("k8s/training/job/job.yaml", "allowPrivilegeEscalation: false", "privileged: true", "may gain privileges"),
         ("k8s/training/job/service.yaml", "name: training\n  ports", "name: node\n  ports", "selects no pods"),
-        ("k8s/engines/argo-rollouts/rollout.yaml", "setWeight: 25", "setWeight: 26", "patch them in the overlay"),
+        ("k8s/engines/argo-rollouts/rollout.yaml", "setWeight: 25", "setWeight: 26", "patch the overlay"),
         (
             "k8s/engines/argo-rollouts/rollout.yaml",
             "canaryService:",
@@ -218,6 +222,8 @@ def test_what_is_wrong_in_an_overlay_is_found(place: Line, file: str, before: st
             "canaryServices: unknown field",
         ),
         ("k8s/engines/argo-rollouts/rollout.yaml", "name: server-rollout", "name: rollout", "is not there"),
+        ("k8s/engines/argo-rollouts/rollout.yaml", 'value: "25"', 'value: "5"', "set 25 %, ask about 5 %"),
+        ("k8s/engines/argo-rollouts/analysistemplate.yaml", "interval:", "every:", "every: unknown field"),
     ],
 )
 def test_what_is_wrong_beside_the_overlays_is_found(

@@ -33,18 +33,6 @@ def check(objects: Sequence[Object]) -> list[Finding]:
     ]
 
 
-def steps(objects: Sequence[Object], expected: Sequence[int]) -> list[Finding]:
-    """Rollouts that take other steps than params.yaml says; the last one, all of the traffic, is implied."""
-    found = []
-    for rollout in of_kind(objects, "Rollout"):
-        rules = dig(rollout, "spec", "strategy", "canary", "steps") or ()
-        taken = [step["setWeight"] for step in rules if "setWeight" in step]
-        if taken != (wanted := [step for step in expected if step != 100]):
-            words = f"its steps are {taken}, but params.yaml says {wanted}, then 100; patch them in the overlay"
-            found.append(Finding(name_of(rollout), words))
-    return found
-
-
 def _workloads(objects: Sequence[Object]) -> Iterator[Finding]:
     for thing in objects:
         if thing.get("kind") in WORKLOADS:
@@ -164,6 +152,9 @@ def _rollouts(objects: Sequence[Object]) -> Iterator[Finding]:
             ("Service", canary.get("canaryService"), namespace),
             ("HTTPRoute", plugin.get("httpRoute"), plugin.get("namespace")),
         ]
+        for step in canary.get("steps") or ():
+            asked = dig(step, "analysis", "templates") or ()
+            wanted += [("AnalysisTemplate", template.get("templateName"), namespace) for template in asked]
         for kind, name, where in wanted:
             if name is not None and name not in {dig(one, "metadata", "name") for one in of_kind(objects, kind, where)}:
                 yield Finding(name_of(rollout), f"it names {kind} {name} in namespace {where}, which is not there")

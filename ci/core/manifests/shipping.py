@@ -22,6 +22,7 @@ def check(objects: Sequence[Object], release: Release) -> list[Finding]:
     """Images, labels, routes, replicas and namespace that differ from what release.yaml says."""
     spec, pods = release.spec, pods_of(objects)
     found = [*_places(objects, spec), *_pods(pods, spec), *_routes(objects, pods, spec), *_canaries(objects, spec)]
+    found += _asked(objects, spec)
     return list(dict.fromkeys(found))
 
 
@@ -113,6 +114,16 @@ def _tracks(objects: Sequence[Object], pods: Sequence[Pods]) -> Mapping[str, str
             if not one.hashed and has_all(dig(service, "spec", "selector") or {}, one.labels):
                 found[str(dig(service, "metadata", "name"))] = str(one.labels.get(TRACK))
     return {name: track for name, track in found.items() if track in {"stable", "canary"}}
+
+
+def _asked(objects: Sequence[Object], spec: Spec) -> Iterator[Finding]:
+    """Questions about another canary than that of release.yaml."""
+    wanted = {"model": spec.model, "environment": spec.environment, "version": spec.versions.canary}
+    for template in of_kind(objects, "AnalysisTemplate"):
+        for arg in dig(template, "spec", "args") or ():
+            key, value = arg.get("name"), arg.get("value")
+            if key in wanted and value != wanted[key]:
+                yield Finding(name_of(template), f"it asks about {key} '{value}', but release.yaml says {wanted[key]}")
 
 
 def _canaries(objects: Sequence[Object], spec: Spec) -> Iterator[Finding]:

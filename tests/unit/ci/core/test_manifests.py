@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from ci.core.errors import ConfigurationError
-from ci.core.manifests import clusters, hardening, overlays, places, selecting, shipping
+from ci.core.manifests import clusters, engines, hardening, overlays, places, selecting, shipping
 from ci.core.manifests.objects import Finding, pods_of, selects
+from ci.core.params import Environment
 from ci.core.release import Release, dump, namespace_of, parse, path_of, release
 
 if TYPE_CHECKING:
@@ -130,10 +131,16 @@ def rollouts() -> Objects:
                   canaryMetadata: {labels: {trunkline.dev/track: canary}}
                   trafficRouting:
                     plugins: {argoproj-labs/gatewayAPI: {httpRoute: server, namespace: fraud-production}}
-                  steps: [{setWeight: 5}, {pause: {}}, {setWeight: 50}, {pause: {}}]
+                  steps:
+                    - setWeight: 5
+                    - analysis: {templates: [{templateName: evidence}], args: [{name: weight, value: "5"}]}
+                    - pause: {}
+                    - setWeight: 50
+                    - analysis: {templates: [{templateName: evidence}], args: [{name: weight, value: "50"}]}
             """
         )
     )
+    objects.append(yaml.safe_load("{kind: AnalysisTemplate, metadata: {name: evidence, namespace: fraud-production}}"))
     for thing in objects:
         if thing["kind"] == "Service":
             thing["spec"]["selector"] = {"app": "server"}
@@ -278,9 +285,24 @@ def test_a_rollout_that_names_nothing_is_found(change: Break, words: str) -> Non
 
 
 def test_a_rollout_takes_the_steps_of_params_yaml() -> None:
-    assert selecting.steps(rollouts(), [5, 50, 100]) == []
-    (found,) = selecting.steps(rollouts(), [100])
-    assert "[5, 50], but params.yaml says []" in found.words
+    assert engines.steps(rollouts(), Environment(steps=[5, 50, 100], approve=[50])) == []
+    (found,) = engines.steps(rollouts(), Environment(steps=[100]))
+    assert found.words.startswith("its steps set 5 %, ask about 5 %, wait for a person, set 50 %, ask about 50 %, but")
+    assert "but params.yaml's do nothing; patch" in found.words
+    for steps in ([5, 50, 100], [5, 25, 100]):
+        assert engines.steps(rollouts(), Environment(steps=steps)), "nothing is to be waited for"
+
+
+def test_a_rollout_asks_a_template_that_is_there() -> None:
+    objects = [thing for thing in rollouts() if thing["kind"] != "AnalysisTemplate"]
+    assert any("names AnalysisTemplate evidence" in one.words for one in selecting.check(objects))
+
+
+def test_the_engine_of_an_overlay_is_the_component_that_it_takes_in() -> None:
+    folder = "k8s/models/fraud/production"
+    assert engines.engine_of(folder, yaml.safe_load(overlays.OVERLAY)) == "gateway-api"
+    assert engines.engine_of(folder, {"components": ["own", "../../../engines/argo-rollouts"]}) == "argo-rollouts"
+    assert engines.engine_of(folder, {}) is None
 
 
 @pytest.mark.parametrize(
@@ -367,6 +389,13 @@ def test_no_selector_selects_nothing_and_an_empty_one_everything() -> None:
 def test_an_overlay_that_runs_something_else_is_found(kind: str, name: str, change: Break, words: str) -> None:
     found = shipping.check(broken(line(), kind, name, change), CANARY)
     assert any(words in one.words for one in found), found
+
+
+def test_a_question_about_another_canary_is_found() -> None:
+    args = [{"name": "version", "value": "1"}, {"name": "weight"}]
+    objects = broken(rollouts(), "AnalysisTemplate", "evidence", lambda one: one.update(spec={"args": args}))
+    (found,) = shipping.check(objects, CANARY)
+    assert found.words == "it asks about version '1', but release.yaml says 2"
 
 
 def test_an_overlay_without_routes_is_found() -> None:
