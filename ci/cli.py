@@ -33,6 +33,7 @@ COMMANDS = {
     "rollout": "step, promote or roll back what is being rolled out, by commits with the evidence",
     "rollback": "go back to an earlier release by hand, without a build",
     "status": "say what each environment runs, what is being rolled out, and what waits",
+    "analyze": "say what a rollout has shown so far, and what is to be done about it",
     "trace": "follow a commit, version, hash, digest or manifest to all it is linked with",
     "audit": "say what was in production when, who agreed, and on what evidence",
     "doctor": "look at what the line needs and say what is missing",
