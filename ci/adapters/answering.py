@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 AT_A_TIME = 32
 SECONDS = 10  # that a question may take to arrive
+HEALTH = "/healthz"
 
 
 def serve(host: str, port: int, answering: Answering, ready: Callable[[int], None]) -> None:
@@ -33,6 +34,9 @@ def serve(host: str, port: int, answering: Answering, ready: Callable[[int], Non
         sys_version = ""
 
         def do_GET(self) -> None:
+            if self.path == HEALTH:  # whoever is busy is well
+                self._send(200, {"ok": True})
+                return
             if not places.acquire(blocking=False):
                 self._send(503, {"error": "too much is being asked at once; ask again"})
                 return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ci.adapters import git, shell
 from ci.adapters.files import parse_yaml
-from ci.adapters.prometheus import Prometheus
+from ci.adapters.prometheus import Prometheus, address
 from ci.adapters.remote import Remote
 from ci.commands.analysis import look
 from ci.core.analysis import Unknown, at_weight, earlier
@@ -33,6 +32,8 @@ if TYPE_CHECKING:
 
 EVERY = 15.0
 """Seconds for which a look is good: no window of the evidence is shorter than twice that."""
+AGAIN = 5.0
+"""Seconds for which what could not be asked is not asked again."""
 PATIENCE = 25.0
 """Seconds to wait for a look that somebody else has begun."""
 
@@ -85,22 +86,48 @@ def rules_of(read: Read, model: str) -> tuple[Releasing, Rules]:
 
 
 @dataclass
-class Seen:
-    """What is known of one rollout, and whose turn it is to look."""
+class Turn:
+    """What one at a time may ask. Who waited while it could not be asked is told the same, and does not ask again."""
 
-    turn: threading.Lock = field(default_factory=threading.Lock)
-    record: Rollout | None = None
+    what: str
+    clock: Callable[[], float]
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _fault: tuple[float, EnvironmentFault] | None = None
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Ask now. Raises EnvironmentFault where others take too long, or could not ask a moment ago."""
+        if not self._lock.acquire(timeout=PATIENCE):
+            raise EnvironmentFault(f"{self.what} takes long; ask again.")
+        try:
+            if self._fault is not None and 0 <= self.clock() - self._fault[0] < AGAIN:
+                raise self._fault[1]
+            yield
+        except EnvironmentFault as fault:
+            if self._fault is None or fault is not self._fault[1]:
+                self._fault = self.clock(), fault
+            raise
+        finally:
+            self._lock.release()
 
 
 @dataclass
+class Seen:
+    """What is known of one rollout, and whose turn it is to look."""
+
+    turn: Turn
+    record: Rollout | None = None
+
+
 class Analyst:
     """Looks, and keeps what was seen. What is lost with the process is read from Prometheus again."""
 
-    files: Callable[[], Files]
-    clock: Callable[[], float] = time.time
-    _seen: dict[tuple[str, str], Seen] = field(default_factory=dict)
-    _files: tuple[float, Files] | None = None
-    _fetching: threading.Lock = field(default_factory=threading.Lock)
+    def __init__(self, files: Callable[[], Files], clock: Callable[[], float] = time.time) -> None:
+        self._ask = files
+        self._clock = clock
+        self._fetching = Turn("git", clock)
+        self._files: tuple[float, Files] | None = None
+        self._seen: dict[tuple[str, str], Seen] = {}
 
     def look(self, model: str, environment: str, *, version: str | None = None, weight: int | None = None) -> Rollout:
         """What the rollout has shown by now.
@@ -118,12 +145,13 @@ class Analyst:
         release = _of(files, model, environment, version)
         if weight is not None:
             release = at_weight(release, weight, place.steps)
-        seen = self._seen.setdefault((model, environment), Seen())
-        with _turn(seen.turn, f"the look at {model} in {environment}"):
-            before, now = seen.record, self.clock()
+        turn = Turn(f"the look at {model} in {environment}", self._clock)
+        seen = self._seen.setdefault((model, environment), Seen(turn))
+        with seen.turn.taken():
+            before, now = seen.record, self._clock()
             if before is not None and _is_fresh(before, release, now):
                 return before
-            prometheus = Prometheus(os.environ.get("TRUNKLINE_PROMETHEUS") or rules.prometheus)
+            prometheus = Prometheus(address(rules.prometheus))
             since = files.changed(path_of(model, environment))
             if before is None and weight is not None and (first := earlier(weight, place.steps)) is not None:
                 # Forgotten in mid-rollout: what came before is evidence, but nothing of it counts towards this step.
@@ -134,22 +162,11 @@ class Analyst:
 
     def _newest(self) -> Files:
         """The files, asked for no more often than looks are taken."""
-        with _turn(self._fetching, "git"):
-            now = self.clock()
+        with self._fetching.taken():
+            now = self._clock()
             if self._files is None or not 0 <= now - self._files[0] < EVERY:
-                self._files = now, self.files()
+                self._files = now, self._ask()
             return self._files[1]
-
-
-@contextmanager
-def _turn(lock: threading.Lock, what: str) -> Iterator[None]:
-    """Hold a lock. Raises EnvironmentFault where others have held it for too long."""
-    if not lock.acquire(timeout=PATIENCE):
-        raise EnvironmentFault(f"{what} takes long; ask again.")
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _of(files: Files, model: str, environment: str, version: str | None) -> Release:

@@ -62,8 +62,6 @@ def _serve(root: Path, host: str, port: int) -> int:
 
 def _answer(analyst: Analyst, path: str, query: Mapping[str, str]) -> tuple[int, Mapping[str, Any]]:
     """Status and JSON. What is no decision is an error to Argo Rollouts, which then asks again."""
-    if path == "/healthz":
-        return 200, {"ok": True}
     place = PLACE.fullmatch(path)
     if place is None:
         return 404, {"error": "there is nothing at this path; ask for /v1/analysis/<environment>/<model>"}
