@@ -1,24 +1,19 @@
-"""The HTTP surface: Starlette's routes over the protocol, the desk and the model."""
+"""The HTTP surface: what there is at which path, and the way of a request for scores through desk and model."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
+import re
 import time
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import orjson
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
-from starlette.routing import Route
 
-from ml.serve import VERSION, openapi, protocol
+from ml.serve import VERSION, openapi, protocol, web
 from ml.serve.errors import Refused, shown
+from ml.serve.web import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -27,15 +22,14 @@ if TYPE_CHECKING:
 
     from ml.serve.desk import Desk
     from ml.serve.metrics import Metrics
-    from ml.serve.model import Model
+    from ml.serve.model import Columns, Model
+    from ml.serve.protocol import Question
+    from ml.serve.runner import Runner
+    from ml.serve.web import Exchange, Scope
 
-    Endpoint = Callable[[Request], Awaitable[Response]]
+    Offer = Callable[[str, Mapping[str, NDArray[Any]], NDArray[np.float64], float], None]
 
-JSON = "application/json"
-MAX_BODY = 4 * 2**20
-MAX_BODIES = 8 * MAX_BODY  # of all requests together
-BODY_SECONDS = 10
-GONE = 499  # what is counted where nobody is left to be answered
+MODEL_PATH = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(?:/ready|/infer)?")
 log = logging.getLogger("ml.serve")
 
 
@@ -46,156 +40,181 @@ class State:
     draining: bool = False
 
 
-class App:
-    """The endpoints of one model."""
+@dataclass(frozen=True)
+class Route:
+    """What is at a path: its name in metrics, how it is asked, and what does it."""
 
-    def __init__(self, model: Model, desk: Desk, metrics: Metrics, state: State) -> None:
+    name: str
+    method: str
+    does: Callable[[Scope, Exchange], Awaitable[Reply]]
+
+
+class App:
+    """The endpoints of one model, as an RSGI application.
+
+    Each answered request for scores is offered to `offer`: its id, its columns [n], its scores [n], and when it came
+    in seconds since 1970. That is called in the event loop, after the answer is handed over, and must cost next to
+    nothing.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        desk: Desk,
+        runner: Runner,
+        metrics: Metrics,
+        state: State,
+        offer: Offer = lambda *_: None,
+    ) -> None:
         self._model = model
         self._record = model.record
         self._desk = desk
+        self._runner = runner
         self._metrics = metrics
         self._state = state
+        self._offer = offer
+        self._routes = self._paths()
 
-    def asgi(self) -> Starlette:
-        """The ASGI application."""
+    async def __rsgi__(self, scope: Scope, exchange: Exchange) -> None:
+        """Answer one request."""
+        begun, received = time.perf_counter(), time.time()
+        route = self._routes.get(scope.path)
+        try:
+            if route is None:
+                name, reply = "none", self._nowhere(scope.path)
+            elif scope.method != route.method and not (scope.method == "HEAD" and route.method == "GET"):
+                allowed = "GET, HEAD" if route.method == "GET" else route.method
+                name, reply = "none", web.refusal(405, f"this path takes {allowed} alone", ("allow", allowed))
+            else:
+                name, reply = route.name, await route.does(scope, exchange)
+        except Refused as refused:
+            name, reply = route.name if route else "none", web.refusal(refused.code, refused.words)
+            self._metrics.missing(refused.missing)
+        except web.GONE:
+            name, reply = "infer", Reply(499, b"")  # counted, though nobody is left to be answered
+        except Exception:
+            name = route.name if route else "none"
+            log.exception("%s failed", name)
+            reply = web.refusal(500, "the server failed on this request; its log says where")
+        self._metrics.answered(name, reply.code)
+        headers = [*reply.headers]
+        if self._state.draining:  # each caller's next request is to find another server
+            headers.append(("connection", "close"))
+        exchange.response_bytes(reply.code, headers, reply.content)
+        if isinstance(reply, Scored):
+            self._metrics.scored(reply.scores, time.perf_counter() - begun)
+            self._metrics.unseen(reply.unseen)
+            self._offer(reply.id, reply.columns, reply.scores, received)
+
+    def _paths(self) -> dict[str, Route]:
+        columns = self._model.columns.values()
         about = {"name": "trunkline", "version": VERSION, "extensions": []}
-        metadata = protocol.metadata(self._record, self._model.columns.values())
-        description = openapi.description(self._record, self._model.columns.values())
-        routes: list[tuple[str, str, str, Endpoint]] = [
-            ("POST", "/v2/models/{name}/infer", "infer", self._infer),
-            ("GET", "/v2/health/live", "live", self._fixed({"live": True})),
-            ("GET", "/v2/health/ready", "ready", self._ready),
-            ("GET", "/v2/models/{name}", "model", self._fixed(metadata)),
-            ("GET", "/v2/models/{name}/ready", "model_ready", self._ready),
-            ("GET", "/v2", "server", self._fixed(about)),
-            ("GET", "/v2/", "server", self._fixed(about)),
-            ("GET", "/metrics", "metrics", self._exposition),
-            ("GET", "/openapi.json", "openapi", self._fixed(description)),
-        ]
-        app = Starlette(
-            routes=[Route(path, self._answered(name, does), methods=[method]) for method, path, name, does in routes],
-            exception_handlers={HTTPException: self._elsewhere},
-        )
-        app.router.redirect_slashes = False  # it would make an address from a header that anyone can write
-        return app
+        server = Route("server", "GET", _fixed(about))
+        ready = Route("model_ready", "GET", self._ready)
+        metadata = Route("model", "GET", _fixed(protocol.metadata(self._record, columns)))
+        infer = Route("infer", "POST", self._infer)
+        model = f"/v2/models/{self._record.model}"
+        version = f"{model}/versions/{self._record.version}"
+        return {
+            **{f"{path}/infer": infer for path in (model, version)},
+            **{f"{path}/ready": ready for path in (model, version)},
+            **dict.fromkeys((model, version), metadata),
+            **dict.fromkeys(("/v2", "/v2/"), server),
+            "/v2/health/live": Route("live", "GET", _fixed({"live": True})),
+            "/v2/health/ready": Route("ready", "GET", self._ready),
+            "/metrics": Route("metrics", "GET", self._exposition),
+            "/openapi.json": Route("openapi", "GET", _fixed(openapi.description(self._record, columns))),
+        }
 
-    def _answered(self, route: str, endpoint: Endpoint) -> Endpoint:
-        """The endpoint with its refusals and faults as answers, and each answer counted."""
+    def _nowhere(self, path: str) -> Reply:
+        """What is at a path that is none: perhaps the path of another model or version."""
+        asked = MODEL_PATH.fullmatch(path)
+        if not asked:
+            return web.refusal(404, "there is nothing at this path; /openapi.json lists what there is")
+        model, version = self._record.model, self._record.version
+        if asked[1] != model:
+            return web.refusal(404, f"there is no model {shown(asked[1])} here; this server has '{model}'")
+        return web.refusal(404, f"there is no version {shown(asked[2])} of '{model}' here; this server has '{version}'")
 
-        async def does(request: Request) -> Response:
+    async def _infer(self, scope: Scope, exchange: Exchange) -> Reply:
+        place = self._desk.enter()  # before the body is read: a full server says so at once
+        try:
+            web.require_json(scope.headers)
+            length = web.body_length(scope.headers)
+            body: bytes | bytearray
+            if small := length is not None and length <= web.SMALL:
+                body = await web.small_body(exchange)
+            else:
+                body = await web.large_body(exchange, length, self._desk, place)
+            self._desk.begin(place)
             try:
-                self._require_model(request.path_params.get("name", self._record.model))
-                response = await endpoint(request)
-            except Refused as refused:
-                response = self._refusal(refused.code, refused.words)
-            except ClientDisconnect:
-                response = Response(status_code=GONE)
-            except Exception:
-                log.exception("%s failed", route)
-                response = self._refusal(500, "the server failed on this request; its log says where")
-            self._metrics.answered(route, response.status_code)
-            return self._closing(response)
+                return await (self._small(body) if small else self._large(body))
+            finally:
+                self._desk.end()
+        finally:
+            self._desk.leave(place)
 
-        return does
+    async def _small(self, body: bytes | bytearray) -> Scored:
+        """The answer to a few rows, understood here and scored in their turn."""
+        asked = protocol.question(body, self._record, self._model.columns)
+        columns = self._model.columned(asked.columns)
+        scores = self._runner.at_once(columns.tensors, asked.rows)
+        if scores is None:
+            scores = await self._runner.score(columns.tensors, asked.rows)
+        return self._answer(asked, columns, scores)
 
-    async def _elsewhere(self, _: Request, error: Exception) -> Response:
-        """What Starlette itself refuses: a path that is none (404), or a method that its path does not take (405)."""
-        code, headers = (error.status_code, error.headers or {}) if isinstance(error, HTTPException) else (500, {})
-        words = "there is nothing at this path; /openapi.json lists what there is"
-        if "Allow" in headers:
-            allowed = ", ".join(sorted(headers["Allow"].split(", ")))  # Starlette joins a set
-            words, headers = f"this path takes {allowed} alone", {"allow": allowed}
-        self._metrics.answered("none", code)
-        return self._closing(self._refusal(code, words, headers))
+    async def _large(self, body: bytes | bytearray) -> Scored:
+        """The answer to many rows; in a thread, since understanding them takes time too."""
+        scored = await self._runner.do(partial(self._understood_and_scored, body))
+        self._metrics.batched(scored.scores.size)
+        return scored
 
-    def _require_model(self, name: str) -> None:
-        if name != self._record.model:
-            raise Refused(404, f"there is no model {shown(name)} here; this server has '{self._record.model}'")
-
-    async def _infer(self, request: Request) -> Response:
-        self._desk.require_place()  # before the body is read: a full server says so at once
-        _require_json(request)
-        with self._desk.holding() as hold:
-            body = await _body(request, hold)
-            started = time.perf_counter()
-            answer, rows = await self._desk.do(partial(self._scored, body))
-        self._metrics.seconds.observe(time.perf_counter() - started)
-        self._metrics.rows.inc(rows)
-        return Response(answer, media_type=JSON)
-
-    def _scored(self, body: bytearray) -> tuple[bytes, int]:
-        """The answer to a body and its number of rows; in a thread, since both parsing and scoring take time."""
+    def _understood_and_scored(self, body: bytes | bytearray) -> Scored:
         try:
             asked = protocol.question(body, self._record, self._model.columns)
-            scores = self._model.score(asked.columns)
-            _require_finite(scores)
-            return protocol.answer(self._record, asked, scores), asked.rows
+            columns = self._model.columned(asked.columns)
+            return self._answer(asked, columns, self._model.run(columns.tensors))
         except Refused as refused:
-            code, words = refused.code, refused.words
-        raise Refused(code, words)  # anew: the traceback of the first holds on to everything that was parsed
+            code, words, missing = refused.code, refused.words, refused.missing
+        raise Refused(code, words, missing)  # anew: the traceback of the first holds on to everything that was parsed
 
-    async def _ready(self, request: Request) -> Response:
-        named = {"name": self._record.model} if request.path_params else {}
+    def _answer(self, asked: Question, columns: Columns, scores: NDArray[np.float64]) -> Scored:
+        if not np.isfinite(scores).all():
+            row = int(np.flatnonzero(~np.isfinite(scores))[0])
+            raise Refused(422, f"the score of row {row} is not finite: its values are too extreme for the model")
+        unseen = {
+            column: count
+            for column, known in self._record.categories.items()
+            if (count := sum(text not in known for text in columns[column]))
+        }
+        return Scored(protocol.answer(self._record, asked, scores), asked.id, columns, scores, unseen)
+
+    async def _ready(self, scope: Scope, _: Exchange) -> Reply:
+        named = {} if scope.path == "/v2/health/ready" else {"name": self._record.model}
         ready = not self._state.draining
-        return _json({**named, "ready": ready}, 200 if ready else 503)
+        return web.reply({**named, "ready": ready}, 200 if ready else 503)
 
-    async def _exposition(self, request: Request) -> Response:
-        content, media_type = self._metrics.exposition(request.headers.get("accept", ""))
-        return Response(content, headers={"content-type": media_type})
-
-    def _fixed(self, message: Mapping[str, Any]) -> Endpoint:
-        content = orjson.dumps(message)
-
-        async def does(_: Request) -> Response:
-            return Response(content, media_type=JSON)
-
-        return does
-
-    def _refusal(self, code: int, words: str, headers: Mapping[str, str] | None = None) -> Response:
-        again = {"retry-after": "1"} if code == 503 else {}
-        return _json({"error": words}, code, {**(headers or {}), **again})
-
-    def _closing(self, response: Response) -> Response:
-        """While draining, each caller's next request is to find another server."""
-        if self._state.draining:
-            response.headers["connection"] = "close"
-        return response
+    async def _exposition(self, scope: Scope, _: Exchange) -> Reply:
+        content, media_type = self._metrics.exposition(scope.headers.get("accept", ""))
+        return Reply(200, content, (("content-type", media_type),))
 
 
-def _require_finite(scores: NDArray[np.float64]) -> None:
-    if not np.isfinite(scores).all():
-        row = int(np.flatnonzero(~np.isfinite(scores))[0])
-        raise Refused(422, f"the score of row {row} is not finite: its values are too extreme for the model")
+class Scored(Reply):
+    """An answer with scores, and what is to be told of it."""
+
+    __slots__ = ("columns", "id", "scores", "unseen")
+
+    def __init__(
+        self, content: bytes, asked: str, columns: Columns, scores: NDArray[np.float64], unseen: Mapping[str, int]
+    ) -> None:
+        super().__init__(200, content)
+        self.id, self.columns, self.scores, self.unseen = asked, columns, scores, unseen
 
 
-def _json(message: Mapping[str, Any], code: int, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(orjson.dumps(message), code, headers, JSON)
+def _fixed(message: Mapping[str, Any]) -> Callable[[Scope, Exchange], Awaitable[Reply]]:
+    reply = web.reply(message)
 
+    async def does(_: Scope, __: Exchange) -> Reply:
+        return reply
 
-def _require_json(request: Request) -> None:
-    media_type = request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
-    if media_type != JSON:
-        raise Refused(415, f"the content type is {shown(media_type)}; send {JSON}")
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if encoding != "identity":
-        raise Refused(415, f"the content encoding is {shown(encoding)}; send the body as it is")
-
-
-async def _body(request: Request, hold: Callable[[int], None]) -> bytearray:
-    if int(request.headers.get("content-length", 0)) > MAX_BODY:
-        raise _too_large()
-    body = bytearray()
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            async for chunk in request.stream():
-                if len(body) + len(chunk) > MAX_BODY:
-                    raise _too_large()
-                hold(len(chunk))
-                body += chunk
-    except TimeoutError as error:
-        raise Refused(408, f"the body did not come within {BODY_SECONDS} seconds; send it whole") from error
-    return body
-
-
-def _too_large() -> Refused:
-    return Refused(413, f"the body is larger than {MAX_BODY:,} bytes; send the rows in parts")
+    return does

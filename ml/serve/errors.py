@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import reprlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 SHORT = reprlib.Repr()
 SHORT.maxlevel, SHORT.maxlist, SHORT.maxdict, SHORT.maxstring, SHORT.maxlong = 2, 4, 2, 60, 40
 
 
 class Refused(Exception):
-    """A request is not answered with scores; `words` say why, in one sentence for its sender."""
+    """A request is not answered with scores; `words` say why, in one sentence for its sender.
 
-    def __init__(self, code: int, words: str) -> None:
+    `missing` counts the values that it lacked, by column.
+    """
+
+    def __init__(self, code: int, words: str, missing: Mapping[str, int] | None = None) -> None:
         super().__init__(words)
         self.code = code
         self.words = words
+        self.missing = missing or {}
 
 
 class CannotStart(Exception):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,10 +15,12 @@ import onnxruntime
 from ml.serve.errors import CannotStart, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    Tensors = Mapping[str, NDArray[Any]]
+    """By the name of an input of the ONNX model: arrays [n, columns]."""
 
 RECORD, MODEL = "serving.json", "model.onnx"
 OUTPUT = "score"
@@ -37,6 +41,8 @@ class Record:
     model: str
     model_hash: str
     lineage: Mapping[str, str]
+    categories: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """The texts that the model was trained on, of those columns of which the packer knew."""
 
     @property
     def version(self) -> str:
@@ -57,7 +63,15 @@ class Record:
         for name, kind in (("model", str), ("model_hash", str), ("lineage", dict)):
             if not isinstance(found.get(name), kind):
                 raise CannotStart(f"{path}: '{name}' is {shown(found.get(name))}, not a {kind.__name__}; {REPACK}")
-        return cls(found["model"], found["model_hash"], {key: str(text) for key, text in found["lineage"].items()})
+        known = found.get("categories", {})
+        if not isinstance(known, dict) or not all(isinstance(texts, list) for texts in known.values()):
+            raise CannotStart(f"{path}: 'categories' is {shown(known)}, not lists of texts by column; {REPACK}")
+        return cls(
+            found["model"],
+            found["model_hash"],
+            {key: str(text) for key, text in found["lineage"].items()},
+            {column: frozenset(map(str, texts)) for column, texts in known.items()},
+        )
 
 
 @dataclass(frozen=True)
@@ -78,6 +92,24 @@ class Input:
     columns: tuple[str, ...]
 
 
+class Columns(Mapping[str, "NDArray[Any]"]):
+    """Arrays [n] by column, each a view of the tensor that the model takes it in, made when it is looked at."""
+
+    def __init__(self, tensors: Tensors, places: Mapping[str, tuple[str, int]]) -> None:
+        self.tensors = tensors
+        self._places = places
+
+    def __getitem__(self, column: str) -> NDArray[Any]:
+        name, place = self._places[column]
+        return self.tensors[name][:, place]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
 class Model:
     """A record and its ONNX model on the CPU, one thread within an operator. Safe to use from several threads.
 
@@ -89,12 +121,14 @@ class Model:
         self.record = record
         self._session = session
         metadata: dict[str, str] = session.get_modelmeta().custom_metadata_map
-        self._inputs = [_input(each, metadata) for each in session.get_inputs()]
+        self.inputs = [_input(each, metadata) for each in session.get_inputs()]
+        self.seconds = 0.0  # of one run on one row, once it has been tried
+        self.places = {name: (each.name, place) for each in self.inputs for place, name in enumerate(each.columns)}
         outputs = [output.name for output in session.get_outputs()]
-        self._output = OUTPUT if OUTPUT in outputs else outputs[0]
+        self._output = [OUTPUT if OUTPUT in outputs else outputs[0]]
         datatypes = {dtype: datatype for datatype, dtype in TYPES.values()}
         self.columns = {
-            name: Column(name, datatypes[each.dtype], each.dtype) for each in self._inputs for name in each.columns
+            name: Column(name, datatypes[each.dtype], each.dtype) for each in self.inputs for name in each.columns
         }
 
     @classmethod
@@ -118,18 +152,41 @@ class Model:
 
     def score(self, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
         """Scores [n] of one array [n] per column, each of its column's dtype."""
-        feeds = {each.name: _tensor(each, columns) for each in self._inputs}
-        return np.asarray(self._session.run([self._output], feeds)[0], dtype=np.float64).reshape(-1)
+        return self.run(self.columned(columns).tensors)
+
+    def columned(self, columns: Mapping[str, NDArray[Any]]) -> Columns:
+        """Columns as the model takes them: copied side by side into its tensors, unless they are already there."""
+        if isinstance(columns, Columns):
+            return columns
+        tensors = {each.name: np.stack([columns[name] for name in each.columns], axis=1) for each in self.inputs}
+        return Columns(tensors, self.places)
+
+    def run(self, tensors: Tensors) -> NDArray[np.float64]:
+        """Scores [n] of the model's tensors."""
+        return np.asarray(self._session.run(self._output, tensors)[0], dtype=np.float64).reshape(-1)
 
     def try_once(self, path: Path) -> None:
-        """Score two rows. Raises CannotStart when the model does not give one score per row."""
+        """Score two rows, and one, for its time. Raises CannotStart when there is not one score per row."""
         rows = 2
         try:
-            scores = self.score({name: _example(column, rows) for name, column in self.columns.items()})
+            scores = self.score(self._example(rows))
+            self.seconds = min(self._timed() for _ in range(3))
         except Exception as error:  # ONNX Runtime's exceptions share no public base
             raise CannotStart(f"{path} does not run ({_first_line(error)}); train it again") from error
         if scores.size != rows:
             raise CannotStart(f"{path} gave {scores.size} scores for {rows} rows; its output must be [n] or [n, 1]")
+
+    def _timed(self) -> float:
+        one = self.columned(self._example(1)).tensors
+        begun = time.perf_counter()
+        self.run(one)
+        return time.perf_counter() - begun
+
+    def _example(self, rows: int) -> dict[str, NDArray[Any]]:
+        return {
+            name: np.full(rows, "" if column.dtype is np.object_ else 0, dtype=column.dtype)
+            for name, column in self.columns.items()
+        }
 
 
 def _open(content: bytes, path: Path) -> onnxruntime.InferenceSession:
@@ -151,14 +208,6 @@ def _input(found: onnxruntime.NodeArg, metadata: Mapping[str, str]) -> Input:
         )
     names = json.loads(metadata[found.name]) if found.name in metadata else [found.name]
     return Input(found.name, TYPES[found.type][1], tuple(str(name) for name in names))
-
-
-def _tensor(wanted: Input, columns: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
-    return np.stack([columns[name] for name in wanted.columns], axis=1)
-
-
-def _example(column: Column, rows: int) -> NDArray[Any]:
-    return np.full(rows, "" if column.dtype is np.object_ else 0, dtype=column.dtype)
 
 
 def _first_line(error: Exception) -> str:

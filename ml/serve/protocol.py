@@ -46,6 +46,14 @@ def question(body: bytes | bytearray, record: Record, wanted: Mapping[str, Colum
         found = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise Refused(400, f"the body is not JSON ({error})") from error
+    try:
+        return _understood(found, record, wanted)
+    except Refused as refused:
+        refused.missing = tensors.missing(found.get("inputs"), wanted) if isinstance(found, dict) else {}
+        raise
+
+
+def _understood(found: Any, record: Record, wanted: Mapping[str, Column]) -> Question:
     _require_object(found, KEYS, "the request")
     _require_served(found, record)
     _require_outputs(found.get("outputs"))

@@ -14,10 +14,12 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
-from ml.serve.app import MAX_BODIES, App, State
+from ml.serve.app import App, State
 from ml.serve.desk import Desk
 from ml.serve.errors import CannotStart
 from ml.serve.metrics import Metrics
+from ml.serve.runner import Runner
+from ml.serve.web import MAX_BODIES
 
 if TYPE_CHECKING:
     from ml.serve.model import Model
@@ -43,8 +45,10 @@ def require_port(host: str, port: int) -> None:
 async def serve(model: Model, settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT, answer all that was accepted, and return the exit code."""
     state = State()
-    desk = Desk(settings.threads, settings.queue, MAX_BODIES)
-    app = App(model, desk, Metrics(model.record, lambda: desk.taken), state)
+    desk = Desk(settings.threads + settings.queue, MAX_BODIES)
+    metrics = Metrics(model.record, lambda: desk.taken)
+    runner = Runner(model, settings.threads, metrics.batched)
+    app = App(model, desk, runner, metrics, state)
     server = _http(app, settings)
     end = End(asyncio.get_running_loop())
     serving = asyncio.create_task(server.serve())
@@ -60,7 +64,7 @@ async def serve(model: Model, settings: Settings) -> int:
     log.info("taking nothing new; answering what was accepted")
     server.stop()  # type: ignore[no-untyped-call]
     await serving
-    desk.close()
+    runner.close()
     log.info("everything accepted is answered")
     return 0
 
@@ -92,10 +96,10 @@ class End:
 
 def _http(app: App, settings: Settings) -> Server:
     return Server(
-        app.asgi(),
+        app,
         address=settings.host,
         port=settings.port,
-        interface=Interfaces.ASGINL,
+        interface=Interfaces.RSGI,
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000),
         websockets=False,

@@ -9,7 +9,7 @@ import numpy as np
 from ml.serve.errors import Refused, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -57,6 +57,25 @@ def column(wanted: Column, datatype: object, data: object, rows: int) -> NDArray
     if datatype in WHOLE:
         _require_range(wanted.name, datatype, values)
     return np.array(values, dtype=np.object_) if datatype == "BYTES" else _numbers(wanted, values)
+
+
+def missing(inputs: object, wanted: Iterable[str]) -> dict[str, int]:
+    """How many values a refused request lacks, by column: each null, and one for a column that is not there at all."""
+    if not isinstance(inputs, list):
+        return {}
+    sent = {
+        each["name"]: each.get("data")
+        for each in inputs
+        if isinstance(each, dict) and isinstance(each.get("name"), str)
+    }
+    counts = {name: _nulls(sent[name]) if name in sent else 1 for name in wanted}
+    return {name: count for name, count in counts.items() if count}
+
+
+def _nulls(data: object) -> int:
+    if not isinstance(data, list):
+        return int(data is None)
+    return sum(value is None or value == [None] for value in data)
 
 
 def _flat(name: str, data: object, rows: int) -> Sequence[Any]:

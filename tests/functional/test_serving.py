@@ -30,6 +30,7 @@ def slow(tmp_path: Path) -> Path:
 
 def busy(server: Served, pool: ThreadPoolExecutor, requests: int) -> list[Future[httpx.Response]]:
     """Long requests, of which the server has taken in as many as it will."""
+    server.infer(rounds=LONG)  # from which it learns that this model is not one to run in its event loop
     asked = [pool.submit(server.infer, rounds=LONG) for _ in range(requests)]
     for _ in patiently():
         done = sum(each.done() for each in asked)

@@ -86,7 +86,7 @@ def test_pods_are_asked_where_the_server_answers() -> None:
         assert f'"{path}"' in server
     routes = list(yaml.safe_load_all((K8S / "base/httproute.yaml").read_text()))
     route = routes[0]["spec"]["rules"][0]["matches"][0]["path"]["value"]
-    assert f'"{route.removesuffix("model")}{{name}}/infer"' in server
+    assert f'"{route.removesuffix("model")}{{self._record.model}}"' in server
     assert len({str([one["spec"]["parentRefs"], one["spec"]["hostnames"]]) for one in routes}) == 1
 
 

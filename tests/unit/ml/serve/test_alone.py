@@ -13,8 +13,8 @@ from ml.serve import VERSION
 
 # What the image installs, and what that cannot do without.
 INSTALLED = {
-    *("granian", "starlette", "numpy", "onnxruntime", "orjson", "prometheus_client"),
-    *("anyio", "click", "flatbuffers", "google", "idna", "typing_extensions"),
+    *("granian", "numpy", "onnxruntime", "orjson", "prometheus_client"),
+    *("click", "flatbuffers", "google", "packaging"),
 }
 AS_IN_THE_IMAGE = f"""
 import sys

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +15,15 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from prometheus_client.parser import text_string_to_metric_families
 
-from ml.serve import app as serving
-from ml.serve import protocol
+from ml.serve import desk, protocol, web
 from ml.serve.app import App, State
 from ml.serve.desk import Desk
 from ml.serve.errors import Refused
 from ml.serve.metrics import Metrics
 from ml.serve.model import Model
+from ml.serve.runner import Runner
 from tests.unit.ml.serve import models
+from tests.unit.ml.serve.rsgi import Exchange, Scope, Transport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -38,11 +38,17 @@ class Toy:
     def __init__(self, folder: Path) -> None:
         self.model = Model.load(models.pack(folder, models.matrix()))
         self.state = State()
-        self.desk = Desk(threads=1, queue=1, most_bytes=1_000_000)
-        self.app = App(self.model, self.desk, Metrics(self.model.record, lambda: self.desk.taken), self.state).asgi()
+        self.desk = Desk(places=2, most_bytes=1_000_000)
+        self.offered: list[tuple[Any, ...]] = []
+        metrics = Metrics(self.model.record, lambda: self.desk.taken)
+        self.runner = Runner(self.model, 1, metrics.batched)
+        self.app = App(self.model, self.desk, self.runner, metrics, self.state, self.offer)
+
+    def offer(self, *what: Any) -> None:
+        self.offered.append(what)
 
     async def ask(self, method: str, path: str, **how: Any) -> httpx.Response:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://toy") as client:
+        async with httpx.AsyncClient(transport=Transport(self.app), base_url="http://toy") as client:
             return await client.request(method, path, **how)
 
     def get(self, path: str, **how: Any) -> httpx.Response:
@@ -71,7 +77,7 @@ class Toy:
 def toy(tmp_path: Path) -> Iterator[Toy]:
     toy = Toy(tmp_path)
     yield toy
-    toy.desk.close()
+    toy.runner.close()
 
 
 def asking(*rows: float) -> dict[str, Any]:
@@ -118,7 +124,7 @@ def test_what_the_server_says_of_itself(toy: Toy) -> None:
         ("GET", "/", 404, "there is nothing at this path"),
         ("GET", "/v2/models", 404, "there is nothing at this path"),
         ("GET", "/v2/health/ready/", 404, "there is nothing at this path"),
-        ("GET", "/v2/models/toy/versions/1", 404, "there is nothing at this path"),
+        ("GET", "/v2/models/toy/versions/1", 404, "there is no version '1' of 'toy' here; this server has"),
         ("GET", "/v2/models/Toy", 404, "there is no model 'Toy' here; this server has 'toy'"),
         ("GET", "/v2/models/other/ready", 404, "there is no model 'other' here"),
         ("POST", "/v2/models/other/infer", 404, "there is no model 'other' here"),
@@ -146,7 +152,7 @@ def test_a_body_that_is_not_what_is_taken(toy: Toy) -> None:
 
 
 def test_a_body_that_is_too_large(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving, "MAX_BODY", 1000)
+    monkeypatch.setattr(web, "MAX_BODY", 1000)
 
     async def chunks() -> AsyncIterator[bytes]:
         for _ in range(4):
@@ -162,47 +168,59 @@ def test_a_body_that_is_too_large(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> 
     assert toy.desk.held_bytes == 0
 
 
-def test_too_many_bytes_of_all_bodies_together(toy: Toy) -> None:
-    with toy.desk.holding() as hold:
-        hold(999_900)
-        answer = toy.infer(1)
-        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
-        assert "requests hold 999,900 bytes already" in answer.json()["error"]
+def test_too_many_bytes_of_all_bodies_together(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web, "SMALL", 0)
+    place = toy.desk.enter()
+    toy.desk.hold(place, 999_900, lambda: None)
+    answer = toy.infer(1)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert "requests hold 999,900 bytes already" in answer.json()["error"]
+    toy.desk.leave(place)
     assert toy.infer(1).status_code == 200
     assert toy.desk.held_bytes == 0
 
 
-def test_too_many_requests_at_once(toy: Toy) -> None:
-    go_on = threading.Event()
+def test_who_is_slow_to_send_makes_room_for_others(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk, "HURRY", 0.0)
 
-    async def crowd() -> list[httpx.Response]:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(2):
-                group.create_task(toy.desk.do(go_on.wait))
+    async def both() -> tuple[tuple[int, dict[str, Any]], httpx.Response, httpx.Response]:
+        slow = asyncio.create_task(raw(toy, stalling(b" " * 600_000, b" " * 399_999), {}))
+        while toy.desk.held_bytes < 999_999:
             await asyncio.sleep(0)
-            try:
-                refused = [await toy.ask("POST", INFER, json=asking(1)) for _ in range(2)]
-            finally:
-                go_on.set()
-        return [*refused, await toy.ask("POST", INFER, json=asking(1))]
+        first = await toy.ask("POST", INFER, content=b" " * 20_000)
+        return await slow, first, await toy.ask("POST", INFER, content=b" " * 20_000)
 
-    answers = asyncio.run(crowd())
+    (code, found), first, second = asyncio.run(both())
+    assert (first.status_code, second.status_code) == (503, 400)
+    assert code == 408
+    assert found["error"].startswith("the body did not come within 10 seconds; after 0.0 its room was needed")
+    assert toy.desk.held_bytes == 0
+
+
+def test_too_many_requests_at_once(toy: Toy) -> None:
+    places = [toy.desk.enter() for _ in range(2)]
+    toy.desk.begin(places[0])
+    refused = [toy.infer(1) for _ in range(2)]
+    toy.desk.end()
+    toy.desk.leave(places[0])
+    answers = [*refused, toy.infer(1)]
     assert [answer.status_code for answer in answers] == [503, 503, 200]
     assert answers[0].headers["retry-after"] == "1"
     assert answers[0].json()["error"] == "2 requests are waiting or being answered; try again in a second"
 
 
-def test_a_body_that_does_not_come(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving, "BODY_SECONDS", 0.01)
-    code, body = asyncio.run(raw(toy, []))
-    assert (code, orjson.loads(body)["error"]) == (408, "the body did not come within 0.01 seconds; send it whole")
-    assert toy.desk.held_bytes == 0
+@pytest.mark.parametrize("headers", [{}, {"content-length": "5"}])
+def test_a_body_that_does_not_come(headers: dict[str, str], toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web, "BODY_SECONDS", 0.01)
+    code, body = asyncio.run(raw(toy, stalling(b"{"), headers))
+    assert (code, body["error"]) == (408, "the body did not come within 0.01 seconds; send it whole")
+    assert (toy.desk.held_bytes, toy.desk.taken) == (0, 0)
 
 
-def test_a_sender_who_goes_away(toy: Toy) -> None:
-    begun = {"type": "http.request", "body": b"{", "more_body": True}
-    asyncio.run(raw(toy, [begun, {"type": "http.disconnect"}]))
-    assert toy.desk.held_bytes == 0
+@pytest.mark.parametrize("headers", [{}, {"content-length": "5"}])
+def test_a_sender_who_goes_away(headers: dict[str, str], toy: Toy) -> None:
+    asyncio.run(raw(toy, broken(b"{"), headers))
+    assert (toy.desk.held_bytes, toy.desk.taken) == (0, 0)
     assert toy.metrics()["trunkline_serve_requests_total", "499", "infer"] == 1
 
 
@@ -218,7 +236,7 @@ def test_a_fault_of_the_server_itself(
     def fail(*_: Any) -> None:
         raise ZeroDivisionError("secret detail")
 
-    monkeypatch.setattr(toy.model, "score", fail)
+    monkeypatch.setattr(toy.model, "run", fail)
     with caplog.at_level(logging.ERROR):
         answer = toy.infer(1)
     assert (answer.status_code, answer.json()) == (
@@ -272,7 +290,7 @@ def test_metrics_count_what_was_answered(toy: Toy) -> None:
     assert found["trunkline_serve_requests_total", "400", "infer"] == 1
     assert found["trunkline_serve_requests_total", "404", "none"] == 2
     assert found["trunkline_serve_rows_total",] == 4
-    assert found["trunkline_serve_inference_seconds_count",] == 2
+    assert found["trunkline_serve_request_seconds_count",] == 2
     assert found["trunkline_serve_in_flight",] == 0
     assert found["trunkline_serve_model_info", "c" * 40, "d" * 64, toy.model.record.model_hash] == 1
     assert found["process_resident_memory_bytes",] > 0
@@ -351,18 +369,23 @@ def test_the_description_takes_what_the_server_takes(toy: Toy) -> None:
         assert valid.is_valid(message) == (toy.post(json=message).status_code == 200), more
 
 
-async def raw(toy: Toy, messages: list[dict[str, Any]]) -> tuple[int, bytes]:
-    """The answer to a request whose body comes in these messages, and then does not go on."""
-    sent: list[Any] = []
+async def raw(toy: Toy, parts: AsyncIterator[bytes], headers: dict[str, str]) -> tuple[int, dict[str, Any]]:
+    """The answer to a request whose body comes in these parts."""
+    exchange = Exchange(parts)
+    await toy.app.__rsgi__(Scope("POST", INFER, httpx.Headers(headers)), exchange)
+    assert exchange.answer is not None
+    return exchange.answer[0], orjson.loads(exchange.answer[2] or b"{}")
 
-    async def receive() -> Any:
-        if messages:
-            return messages.pop(0)
-        return await asyncio.get_running_loop().create_future()
 
-    async def send(message: Any) -> None:
-        sent.append(message)
+async def stalling(*parts: bytes) -> AsyncIterator[bytes]:
+    """These parts, and then nothing more."""
+    for part in parts:
+        yield part
+    await asyncio.get_running_loop().create_future()
 
-    scope = {"type": "http", "method": "POST", "path": INFER, "headers": [], "query_string": b"", "root_path": ""}
-    await toy.app(scope, receive, send)
-    return sent[0]["status"], b"".join(message.get("body", b"") for message in sent)
+
+async def broken(*parts: bytes) -> AsyncIterator[bytes]:
+    """These parts, and then its sender is gone."""
+    for part in parts:
+        yield part
+    raise web.GONE[1]

@@ -1,78 +1,74 @@
-"""A desk takes as much work as it has places, keeps what it took to its end, and refuses the rest at once."""
+"""A desk lets in as many requests as it has places, holds as many bytes as it has room, and refuses more at once."""
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from contextlib import suppress
-
 import pytest
 
-from ml.serve.desk import Desk
+from ml.serve import desk as desks
+from ml.serve.desk import Desk, Place
 from ml.serve.errors import Refused
 
 
-def test_work_beyond_the_places_is_refused() -> None:
-    desk, go_on = Desk(threads=2, queue=3, most_bytes=1), threading.Event()
+def nobody() -> None:
+    raise AssertionError("nobody was to go")
 
-    async def crowd() -> list[bool | BaseException]:
-        work = [asyncio.create_task(desk.do(go_on.wait)) for _ in range(8)]
-        while sum(task.done() for task in work) < 3:
-            await asyncio.sleep(0)
-        assert desk.taken == 5
-        go_on.set()
-        return await asyncio.gather(*work, return_exceptions=True)
 
-    found = asyncio.run(crowd())
-    assert found[:5] == [True] * 5
-    assert [each.code for each in found[5:] if isinstance(each, Refused)] == [503, 503, 503]
+def test_requests_beyond_the_places_are_refused() -> None:
+    desk = Desk(places=2, most_bytes=1)
+    one, two = desk.enter(), desk.enter()
+    with pytest.raises(Refused) as caught:
+        desk.enter()
+    assert caught.value.code == 503
+    desk.begin(one)
+    assert desk.taken == 2
+    desk.end()
+    desk.leave(one)
+    desk.enter()
+    desk.leave(two)
+    assert desk.taken == 1
+
+
+def test_who_stalls_loses_the_place_to_others_and_has_to_take_one_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desks, "STALLED", 0.0)
+    desk = Desk(places=1, most_bytes=1)
+    slow = desk.enter()
+    quick = desk.enter()
+    desk.begin(quick)
+    with pytest.raises(Refused):
+        desk.begin(slow)
+    desk.end()
+    desk.begin(slow)
+    assert desk.taken == 1
+    desk.end()
+    desk.leave(slow)
+    desk.leave(quick)
     assert desk.taken == 0
-    desk.close()
 
 
-def test_a_place_is_taken_until_the_work_is_done_even_if_its_caller_went_away() -> None:
-    desk, go_on = Desk(threads=1, queue=0, most_bytes=1), threading.Event()
-
-    async def leave() -> None:
-        left = asyncio.create_task(desk.do(go_on.wait))
-        await asyncio.sleep(0)
-        left.cancel()
-        with suppress(asyncio.CancelledError):
-            await left
-        with pytest.raises(Refused):
-            desk.require_place()
-        go_on.set()
-        while desk.taken:
-            await asyncio.sleep(0)
-        assert await desk.do(lambda: "next") == "next"
-
-    asyncio.run(leave())
-    desk.close()
-
-
-def test_work_that_fails_gives_its_place_back() -> None:
-    desk = Desk(threads=1, queue=0, most_bytes=1)
-
-    async def fail() -> None:
-        for _ in range(3):
-            with pytest.raises(ZeroDivisionError):
-                await desk.do(lambda: 1 // 0)
-
-    asyncio.run(fail())
-    assert desk.taken == 0
-    desk.close()
-
-
-def test_bytes_are_given_back_whatever_happens() -> None:
-    desk = Desk(threads=1, queue=0, most_bytes=10)
-    with desk.holding() as one, desk.holding() as other:
-        one(6)
-        other(4)
-        with pytest.raises(Refused, match="requests hold 10 bytes already"):
-            other(1)
+def test_bytes_are_given_back_once() -> None:
+    desk = Desk(places=9, most_bytes=10)
+    one, other = desk.enter(), desk.enter()
+    desk.hold(one, 6, nobody)
+    desk.hold(other, 4, nobody)
+    with pytest.raises(Refused, match="requests hold 10 bytes already"):
+        desk.hold(other, 1, nobody)
+    desk.leave(one)
+    desk.leave(one)
+    assert desk.held_bytes == 4
+    desk.leave(other)
     assert desk.held_bytes == 0
-    with suppress(ZeroDivisionError), desk.holding() as hold:
-        hold(10)
-        raise ZeroDivisionError
-    assert desk.held_bytes == 0
-    desk.close()
+
+
+def test_where_room_is_short_those_who_have_been_long_about_it_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk, gone = Desk(places=9, most_bytes=10), []
+
+    def evicted(place: Place) -> None:
+        gone.append(place)
+
+    slow, quick, new = desk.enter(), desk.enter(), desk.enter()
+    slow.since -= desks.HURRY + 1
+    desk.hold(slow, 6, lambda: evicted(slow))
+    desk.hold(quick, 4, nobody)
+    with pytest.raises(Refused):
+        desk.hold(new, 1, nobody)
+    assert gone == [slow]

@@ -1,0 +1,144 @@
+"""HTTP as Granian hands it over (RSGI): what a request's head says, its body within bounds, and what is answered."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import orjson
+from granian.rsgi import ProtocolClosed, ProtocolError  # type: ignore[attr-defined]
+
+from ml.serve.errors import Refused, shown
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Mapping
+
+    from ml.serve.desk import Desk, Place
+
+JSON = "application/json"
+JSON_HEADERS = (("content-type", JSON),)
+MAX_BODY = 4 * 2**20
+MAX_BODIES = 8 * MAX_BODY  # of all requests together
+SMALL = 16 * 2**10  # what is read in one piece, and counted as nothing: fewer bytes than a connection has buffers
+BODY_SECONDS = 10
+GONE = (ProtocolClosed, ProtocolError)  # what reading raises where the sender has gone
+
+
+class Headers(Protocol):
+    """A request's, by name in lower case."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The first value of a name."""
+        ...
+
+
+class Scope(Protocol):
+    """A request's head."""
+
+    method: str
+    path: str
+
+    @property
+    def headers(self) -> Headers:
+        """Its headers."""
+        ...
+
+
+class Exchange(Protocol):
+    """A request's body, whole or in parts, and where its answer goes."""
+
+    def __call__(self) -> Awaitable[bytes]:
+        """The whole body."""
+        ...
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """The body in parts, as they come."""
+        ...
+
+    def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        """Answer."""
+        ...
+
+
+@dataclass(slots=True)
+class Reply:
+    """An answer."""
+
+    code: int
+    content: bytes
+    headers: tuple[tuple[str, str], ...] = JSON_HEADERS
+
+
+def reply(message: Mapping[str, Any], code: int = 200) -> Reply:
+    """A message as JSON."""
+    return Reply(code, orjson.dumps(message))
+
+
+def refusal(code: int, words: str, *headers: tuple[str, str]) -> Reply:
+    """A sentence that says why not, and to whoever may come again, when."""
+    again = (("retry-after", "1"),) if code == 503 else ()
+    return Reply(code, orjson.dumps({"error": words}), (*JSON_HEADERS, *headers, *again))
+
+
+def require_json(headers: Headers) -> None:
+    """Raise Refused (415) where the body is not plain JSON."""
+    content_type = headers.get("content-type", JSON)
+    if content_type != JSON:
+        media_type = content_type.partition(";")[0].strip().lower()
+        if media_type != JSON:
+            raise Refused(415, f"the content type is {shown(media_type)}; send {JSON}")
+    encoding = headers.get("content-encoding")
+    if encoding is not None and encoding.strip().lower() != "identity":
+        raise Refused(415, f"the content encoding is {shown(encoding)}; send the body as it is")
+
+
+def body_length(headers: Headers) -> int | None:
+    """How long the body is to be, where its sender says so. Raises Refused (413) where that is too long."""
+    length = headers.get("content-length")
+    if length is None:
+        return None
+    if int(length) > MAX_BODY:
+        raise _too_large()
+    return int(length)
+
+
+async def small_body(exchange: Exchange) -> bytes:
+    """A body of at most SMALL bytes. Raises Refused (408) when it does not come in time."""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await exchange()
+    except TimeoutError as error:
+        raise _too_slow() from error
+
+
+async def large_body(exchange: Exchange, length: int | None, desk: Desk, place: Place) -> bytearray:
+    """A body whose parts hold room at the desk. Raises Refused: 408, 413 or 503; and as GONE says."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_SECONDS) as limit:
+
+            def evict() -> None:
+                limit.reschedule(0)
+
+            async for part in exchange:
+                if len(body) + len(part) > MAX_BODY:
+                    raise _too_large()
+                desk.hold(place, len(part), evict)
+                body += part
+    except TimeoutError as error:
+        raise _too_slow(time.monotonic() - place.since) from error
+    place.evict = None
+    if length is not None and len(body) < length:  # Granian's parts end where the connection does
+        raise ProtocolClosed
+    return body
+
+
+def _too_slow(seconds: float = 0) -> Refused:
+    hurried = f"; after {seconds:.1f} its room was needed" if 0 < seconds < BODY_SECONDS else ""
+    return Refused(408, f"the body did not come within {BODY_SECONDS} seconds{hurried}; send it whole")
+
+
+def _too_large() -> Refused:
+    return Refused(413, f"the body is larger than {MAX_BODY:,} bytes; send the rows in parts")
