@@ -86,7 +86,8 @@ class Size(Section):
 
 
 SECTIONS = ("data", "split", "model", "modes", "checks")
-KNOWN = (*Head.model_fields, *SECTIONS, "gates", "card", "rollout")  # these belong to ci, which reads them as strictly
+OF_CI = ("gates", "card", "rollout", "serving")  # which reads them as strictly
+KNOWN = (*Head.model_fields, *SECTIONS, *OF_CI)
 
 
 @dataclass(frozen=True)

@@ -99,6 +99,7 @@ def gate_model(
 
     params = root_params(root)
     task, declared = _gates(root, model, params)
+    _require_features(root, model, (candidate or root / "artifacts" / model / mode) / "model.onnx")
     aside = _waivers(root, model, declared)
     here = root / "artifacts" / model
     problem = evidence.problem(here)
@@ -155,6 +156,20 @@ def _gates(root: Path, model: str, params: Root) -> tuple[Task, tuple[Gate, ...]
     if params.release is not None or cards.KEY in raw:  # what its release will ask for, before it is merged
         cards.words(raw, line_of, file=file)
     return found
+
+
+def _require_features(root: Path, model: str, onnx: Path) -> None:
+    """Refuse a `serving` section that names what is no feature, before it is merged."""
+    from ci.adapters.onnx_model import OnnxModel  # noqa: PLC0415 - as above
+    from ci.core import serving  # noqa: PLC0415 - as above
+    from ci.core.strict import Place  # noqa: PLC0415 - as above
+
+    path = root / "ml" / "models" / model / "params.yaml"
+    raw, line_of = files.read_yaml(path)
+    place = Place(_shown(path, root), line_of).at(serving.KEY)
+    served = serving.parse_served(raw.get(serving.KEY), place)
+    if served.sensitive and onnx.is_file():
+        serving.require_features(served, OnnxModel(onnx.read_bytes(), str(onnx)).columns, place)
 
 
 def changed_gates(root: Path, model: str, mode: Mode, base: str) -> tuple[str, ...]:

@@ -128,7 +128,7 @@ def push(root: Path, built: Built) -> str:
     Raises ConfigurationError where the server in it is not what is committed, and EnvironmentFault where the registry
     does not take it, or has other bytes afterwards.
     """
-    packing.require_committed(root)
+    packing.require_committed(root, built.model)
     repository = built.name.rpartition(":")[0]
     with locks.exclusive(_place(root, built.model) / "push.lock", f"another push of {built.model}"):
         home = reference.parse(built.name).host  # of params.yaml, as packing has it

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ci.adapters import files, git, shell
+from ci.adapters.onnx_model import OnnxModel
 from ci.core.errors import ConfigurationError, did_you_mean
 from ci.core.image import labels as image_labels
 from ci.core.image import reference
 from ci.core.lineage import Lineage
 from ci.core.params import parse_root
 from ci.core.records import Record, Task
+from ci.core.serving import KEY, Hidden, parse_served, require_features
+from ci.core.strict import Place
 
 if TYPE_CHECKING:
     from ci.core.params import Releasing
@@ -31,6 +34,7 @@ class Serving(Record):
     task: Task
     model_hash: str
     lineage: Lineage
+    sensitive: dict[str, Hidden]
 
 
 @dataclass(frozen=True)
@@ -55,15 +59,22 @@ def pack(root: Path, model: str, made: Lineage) -> Packed:
     onnx = _onnx(root, model, made)
     base = os.environ.get("TRUNKLINE_BASE_IMAGE") or releasing.base
     server = _server(root)
-    task, _ = files.read_yaml(root / "ml" / "models" / model / "params.yaml")
-    serving = Serving(model=model, task=task["task"], model_hash=made.model_hash, lineage=made)
+    path = f"ml/models/{model}/params.yaml"
+    params, line_of = files.read_yaml(root / path)
+    place = Place(path, line_of).at(KEY)
+    served = parse_served(params.get(KEY), place)
+    if served.sensitive:
+        require_features(served, OnnxModel(onnx, f"the model of {model}").columns, place)
+    serving = Serving(
+        model=model, task=params["task"], model_hash=made.model_hash, lineage=made, sensitive=served.sensitive
+    )
     return Packed(
         name=reference.tagged(releasing.registry, model, made.lock_hash),
         labels=image_labels.labels(
             made,
             created=git.committed_at(root, made.commit),
             base=base,
-            serving_hash=image_labels.serving_hash(server, base),
+            serving_hash=image_labels.serving_hash({**server, path: served.model_dump_json().encode()}, base),
         ),
         base=base,
         context={
@@ -88,9 +99,10 @@ def require_model(root: Path, model: str) -> Releasing:
     return params.release
 
 
-def require_committed(root: Path) -> None:
-    """Raise ConfigurationError where the server that lies here is not the one that HEAD has."""
-    changed = shell.run(["git", "status", "--porcelain", "-z", "--", SERVER, PACKAGE], cwd=root).out
+def require_committed(root: Path, model: str) -> None:
+    """Raise ConfigurationError where the server, or what the model tells it, is not here as HEAD has it."""
+    told = f"ml/models/{model}/params.yaml"
+    changed = shell.run(["git", "status", "--porcelain", "-z", "--", SERVER, PACKAGE, told], cwd=root).out
     if changed:
         path = changed.split("\0")[0][3:]
         raise ConfigurationError(

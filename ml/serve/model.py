@@ -43,6 +43,8 @@ class Record:
     lineage: Mapping[str, str]
     categories: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """The texts that the model was trained on, of those columns of which the packer knew."""
+    sensitive: Mapping[str, str] = field(default_factory=dict)
+    """What the inference log does with a feature that it must not show: `hash` or `drop`."""
 
     @property
     def version(self) -> str:
@@ -63,14 +65,17 @@ class Record:
         for name, kind in (("model", str), ("model_hash", str), ("lineage", dict)):
             if not isinstance(found.get(name), kind):
                 raise CannotStart(f"{path}: '{name}' is {shown(found.get(name))}, not a {kind.__name__}; {REPACK}")
-        known = found.get("categories", {})
+        known, sensitive = found.get("categories", {}), found.get("sensitive", {})
         if not isinstance(known, dict) or not all(isinstance(texts, list) for texts in known.values()):
             raise CannotStart(f"{path}: 'categories' is {shown(known)}, not lists of texts by column; {REPACK}")
+        if not isinstance(sensitive, dict) or not {"hash", "drop"}.issuperset(map(str, sensitive.values())):
+            raise CannotStart(f"{path}: 'sensitive' is {shown(sensitive)}; expected hash or drop by column; {REPACK}")
         return cls(
             found["model"],
             found["model_hash"],
             {key: str(text) for key, text in found["lineage"].items()},
             {column: frozenset(map(str, texts)) for column, texts in known.items()},
+            sensitive,
         )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from ci.core import cards
+from ci.core import cards, serving
 from ci.core.canary import rules
 from ci.core.errors import did_you_mean
 from ci.core.gating import names
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ci.core.params import Defaults
     from ci.core.strict import Where
 
-MODEL_KEYS = ("kind", "task", "data", "split", "model", "modes", "checks", "gates", cards.KEY, rules.KEY)
+MODEL_KEYS = ("kind", "task", "data", "split", "model", "modes", "checks", "gates", cards.KEY, rules.KEY, serving.KEY)
 MODES: tuple[Mode, ...] = ("smoke", "full")
 
 RuleName = Literal["min", "max", "no_worse_than"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ml.serve.errors import CannotStart
-from ml.serve.settings import Settings
+from ml.serve.settings import LogSettings, Settings
 
 
 def test_an_empty_environment_is_that_of_the_image() -> None:
@@ -18,7 +18,29 @@ def test_an_empty_environment_is_that_of_the_image() -> None:
 
 def test_what_is_set_is_taken() -> None:
     found = Settings.of({"MODEL_DIR": "m", "HOST": "::", "PORT": "1", "SERVE_THREADS": "4", "SERVE_QUEUE": "0"})
-    assert found == Settings(Path("m"), "::", 1, 4, 0, Settings.of({}).grace_seconds)
+    assert found == Settings(Path("m"), "::", 1, 4, 0, Settings.of({}).grace_seconds, None)
+
+
+def test_the_log_is_as_it_is_set() -> None:
+    log = {"SERVE_LOG": "/log", "SERVE_LOG_SHARE": "0.25", "SERVE_LOG_MIB": "8", "SERVE_TRACK": "canary"}
+    assert Settings.of(log).log == LogSettings("/log", 0.25, 60, 8 * 2**20, "canary", has_key=False)
+    keyed = Settings.of(log | {"SERVE_LOG_KEY": "k" * 32}).log
+    assert keyed is not None
+    assert keyed.has_key
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("SERVE_LOG_SHARE", "10%", "SERVE_LOG_SHARE is '10%'; expected a number from 0 to 1"),
+        ("SERVE_LOG_SHARE", "nan", "SERVE_LOG_SHARE is 'nan'; expected a number from 0 to 1"),
+        ("SERVE_LOG_KEY", "short", "SERVE_LOG_KEY is shorter than 32 characters"),
+    ],
+)
+def test_a_log_that_cannot_be(name: str, value: str, words: str) -> None:
+    with pytest.raises(CannotStart) as caught:
+        Settings.of({"SERVE_LOG": "/log", name: value})
+    assert str(caught.value).startswith(words)
 
 
 @pytest.mark.parametrize(
