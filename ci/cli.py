@@ -35,6 +35,7 @@ COMMANDS = {
     "status": "say what each environment runs, what is being rolled out, and what waits",
     "analyze": "say what a rollout has shown so far, and what is to be done about it",
     "trace": "follow a commit, version, hash, digest or manifest to all it is linked with",
+    "explain": "say which model answered a request, what it was made of, and what each feature did",
     "audit": "say what was in production when, who agreed, and on what evidence",
     "doctor": "look at what the line needs and say what is missing",
 }

@@ -10,6 +10,7 @@ import os
 import re
 import socket
 import sqlite3
+import tempfile
 import time
 from contextlib import suppress
 from functools import cached_property
@@ -377,6 +378,16 @@ class Runs(_Door):
                 f"the artifacts of run {run_id} cannot be kept where MLflow at {self.shown} wants them: "
                 f"{_one_line(error, self.uri)}; mend that and run again."
             ) from error
+
+    def file(self, run_id: str, path: str) -> bytes | None:
+        """A file among the run's artifacts; None where it is not there or cannot be had."""
+        with tempfile.TemporaryDirectory(prefix="trunkline-") as folder:
+            try:
+                return Path(self.ask(self.client.download_artifacts, run_id, path, folder)).read_bytes()
+            except EnvironmentFault:
+                raise
+            except Exception:  # noqa: BLE001 - each store of artifacts has exceptions of its own
+                return None
 
     def finish(self, run_id: str) -> None:
         """Say that the run was logged to its end."""
