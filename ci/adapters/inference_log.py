@@ -94,9 +94,8 @@ def _logged(found: pl.DataFrame) -> tuple[Logged, ...]:
     if found.is_empty():
         return ()
     latest = found.filter(found["time"] == found["time"].max()).sort("row")
-    features = latest["features"].struct.unnest().to_dicts()
-    rows: list[dict[str, Any]] = latest.drop("features").to_dicts()
-    return tuple(Logged(**row, features=features[index]) for index, row in enumerate(rows))
+    rows: list[dict[str, Any]] = latest.to_dicts()
+    return tuple(Logged.model_validate({"features": {}, **row}) for row in rows)
 
 
 def _hour(day: str, hour: str) -> datetime:

@@ -51,7 +51,7 @@ def pinned(root: Path, model: str, model_hash: str, lineage: Lineage | None) -> 
 def fetch(root: Path, wanted: Pinned, lineage: Lineage | None) -> tuple[bytes, bytes]:
     """The model's file and its training rows, each held to its hash. Raises EnvironmentFault where one is nowhere."""
     hashes = {wanted.onnx: wanted.model_hash, wanted.rows: wanted.rows_hash}
-    found = {path: content for path, md5 in hashes.items() if (content := _read(root / path, md5)) is not None}
+    found = {path: content for path, md5 in hashes.items() if (content := _here(root, path, md5)) is not None}
     if missing := [path for path in hashes if path not in found]:
         found |= _of_dvc(root, wanted, {path: hashes[path] for path in missing})
     if wanted.onnx not in found and lineage is not None:
@@ -103,6 +103,13 @@ def _of_mlflow(root: Path, wanted: Pinned, lineage: Lineage) -> dict[str, bytes]
     except EnvironmentFault:  # it is the last resort: that the file is missing says more
         return {}
     return {wanted.onnx: content} if content is not None and _md5(content) == wanted.model_hash else {}
+
+
+def _here(root: Path, path: str, md5: str) -> bytes | None:
+    """A file as it lies here, or in DVC's cache."""
+    content = _read(root / path, md5)
+    kept = None if content is not None else dvc.cached(root, md5)
+    return kept.read_bytes() if kept else content
 
 
 def _read(path: Path, md5: str) -> bytes | None:

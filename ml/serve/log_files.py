@@ -90,14 +90,14 @@ def _batch(header: Header, pieces: Sequence[Sequence[Any]], key: bytes) -> arrow
         ),
         "time": arrow.Array(list(_repeated(micros, sizes)), type=arrow.DataType.int64()).cast(TIME),
         **{name: _strings([getattr(header, name)] * rows) for name in ("model", "model_hash", "version", "track")},
-        "features": _features(header, pieces, key),
+        **_features(header, pieces, key),
         "score": arrow.Array([score for piece in pieces for score in piece[4]], type=arrow.DataType.float64()),
     }
     return arrow.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
 
 
-def _features(header: Header, pieces: Sequence[Sequence[Any]], key: bytes) -> arrow.Array:
-    """One struct, so that no feature's name is in the way of a column of the log."""
+def _features(header: Header, pieces: Sequence[Sequence[Any]], key: bytes) -> dict[str, arrow.Array]:
+    """One struct, so that no feature's name is in the way of a column of the log; none where all are left out."""
     arrays, fields = [], []
     for index, (name, datatype) in enumerate(header.columns.items()):
         how = header.sensitive.get(name)
@@ -109,7 +109,7 @@ def _features(header: Header, pieces: Sequence[Sequence[Any]], key: bytes) -> ar
             values, kind = [hashed(key, name, value) for value in values], arrow.DataType.string()
         arrays.append(arrow.Array(values, type=kind))
         fields.append(arrow.Field(name, kind, nullable=True))
-    return arrow.struct_array(arrays, fields=fields)
+    return {"features": arrow.struct_array(arrays, fields=fields)} if arrays else {}
 
 
 def _strings(values: Any) -> arrow.Array:

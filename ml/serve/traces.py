@@ -78,7 +78,7 @@ class Traces:
         span.end(ended)
 
     def close(self, seconds: float) -> None:
-        """Send what is left, for that long at most: where nobody takes it, OpenTelemetry would try for half a minute."""
+        """Send what is left, for so long at most: where nobody takes it, OpenTelemetry would try for half a minute."""
         last = threading.Thread(target=self._provider.shutdown, name="last traces", daemon=True)
         last.start()
         last.join(seconds)

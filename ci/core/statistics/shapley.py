@@ -31,11 +31,11 @@ class Plan:
     @property
     def replaced(self) -> NDArray[np.bool_]:
         """[references * walks * (features + 1), features]."""
-        features = self.orders.shape[-1]
+        references, walks, features = self.orders.shape
         # A feature's place in its order is the step after which it is replaced.
         places = np.argsort(self.orders, axis=-1)
         steps = np.arange(features + 1)
-        return np.asarray(places[:, :, None, :] < steps[:, None]).reshape(-1, features)
+        return np.asarray(places[:, :, None, :] < steps[:, None]).reshape(references * walks * steps.size, features)
 
     @property
     def reference(self) -> Ints:
