@@ -8,9 +8,11 @@ import os
 import sys
 
 from ml.serve.errors import CannotStart
+from ml.serve.inferences import Inferences
 from ml.serve.model import Model
 from ml.serve.server import require_port, serve
 from ml.serve.settings import Settings
+from ml.serve.traces import Traces, are_asked_for
 
 
 def main() -> int:
@@ -20,10 +22,14 @@ def main() -> int:
         settings = Settings.of(os.environ)
         require_port(settings.host, settings.port)
         model = Model.load(settings.folder)
+        inferences = Inferences(settings.log, model.record, model.columns) if settings.log else None
+        traces = Traces(model.record, os.environ) if are_asked_for(os.environ) else None
+        if inferences:
+            inferences.start()
     except CannotStart as error:
         print(f"ml.serve: {error}", file=sys.stderr)
         return 1
-    return asyncio.run(serve(model, settings))
+    return asyncio.run(serve(model, settings, inferences, traces))
 
 
 if __name__ == "__main__":

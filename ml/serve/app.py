@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     from ml.serve.model import Columns, Model
     from ml.serve.protocol import Question
     from ml.serve.runner import Runner
+    from ml.serve.traces import Traces
     from ml.serve.web import Exchange, Scope
 
-    Offer = Callable[[str, Mapping[str, NDArray[Any]], NDArray[np.float64], float], None]
+    Offer = Callable[[str, Mapping[str, NDArray[Any]], NDArray[np.float64], float, int], None]
 
 MODEL_PATH = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(?:/ready|/infer)?")
 log = logging.getLogger("ml.serve")
@@ -52,9 +53,9 @@ class Route:
 class App:
     """The endpoints of one model, as an RSGI application.
 
-    Each answered request for scores is offered to `offer`: its id, its columns [n], its scores [n], and when it came
-    in seconds since 1970. That is called in the event loop, after the answer is handed over, and must cost next to
-    nothing.
+    Each answered request for scores is offered to `offer`: its id, its columns [n], its scores [n], when it came in
+    seconds since 1970, and the bytes of its body. That is called in the event loop, after the answer is handed over,
+    and must cost next to nothing. `traces` are told of every request for scores, refused ones too.
     """
 
     def __init__(
@@ -64,7 +65,8 @@ class App:
         runner: Runner,
         metrics: Metrics,
         state: State,
-        offer: Offer = lambda *_: None,
+        offer: Offer | None = None,
+        traces: Traces | None = None,
     ) -> None:
         self._model = model
         self._record = model.record
@@ -73,6 +75,7 @@ class App:
         self._metrics = metrics
         self._state = state
         self._offer = offer
+        self._traces = traces
         self._routes = self._paths()
 
     async def __rsgi__(self, scope: Scope, exchange: Exchange) -> None:
@@ -104,7 +107,13 @@ class App:
         if isinstance(reply, Scored):
             self._metrics.scored(reply.scores, time.perf_counter() - begun)
             self._metrics.unseen(reply.unseen)
-            self._offer(reply.id, reply.columns, reply.scores, received)
+            if self._offer:
+                self._offer(reply.id, reply.columns, reply.scores, received, reply.size)
+        if self._traces and name == "infer":
+            rows = reply.scores.size if isinstance(reply, Scored) else 0
+            self._traces.tell(
+                scope.headers, began=received, seconds=time.perf_counter() - begun, code=reply.code, rows=rows
+            )
 
     def _paths(self) -> dict[str, Route]:
         columns = self._model.columns.values()
@@ -148,7 +157,9 @@ class App:
                 body = await web.large_body(exchange, length, self._desk, place)
             self._desk.begin(place)
             try:
-                return await (self._small(body) if small else self._large(body))
+                scored = await (self._small(body) if small else self._large(body))
+                scored.size = len(body)
+                return scored
             finally:
                 self._desk.end()
         finally:
@@ -202,13 +213,14 @@ class App:
 class Scored(Reply):
     """An answer with scores, and what is to be told of it."""
 
-    __slots__ = ("columns", "id", "scores", "unseen")
+    __slots__ = ("columns", "id", "scores", "size", "unseen")
 
     def __init__(
         self, content: bytes, asked: str, columns: Columns, scores: NDArray[np.float64], unseen: Mapping[str, int]
     ) -> None:
         super().__init__(200, content)
         self.id, self.columns, self.scores, self.unseen = asked, columns, scores, unseen
+        self.size = 0  # bytes of the request's body, once that is known
 
 
 def _fixed(message: Mapping[str, Any]) -> Callable[[Scope, Exchange], Awaitable[Reply]]:

@@ -20,7 +20,7 @@ import orjson
 from ml.serve.errors import CannotStart, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -58,22 +58,15 @@ def is_sampled(request_id: str, share: float) -> bool:
 
 
 class Inferences:
-    """The log of one server. `written` and `dropped` are told how many rows were stored, or will never be."""
+    """The log of one server."""
 
-    def __init__(
-        self,
-        settings: LogSettings,
-        record: Record,
-        columns: Mapping[str, Column],
-        *,
-        written: Callable[[int], object],
-        dropped: Callable[[int], object],
-    ) -> None:
+    def __init__(self, settings: LogSettings, record: Record, columns: Mapping[str, Column]) -> None:
         require_loggable(record, columns, settings)
         self._share, self._most = settings.share, settings.most_bytes
         self._names = list(columns)
         self._row = sum(OBJECT if column.datatype == "BYTES" else NUMBER for column in columns.values())
-        self._written, self._dropped = written, dropped
+        self._written = self._lost = 0  # rows; only the thread adds to them, and `close` once that has ended
+        self._refused = 0  # likewise, only `offer`
         self._queue: deque[_Asked] = deque()
         self._taken_in = 0  # bytes, ever; only `offer` writes it
         self._handed_on = 0  # likewise, only the thread
@@ -112,10 +105,14 @@ class Inferences:
         rows = len(scores)
         size = OBJECT + WIDEST * size + self._row * rows
         if self._taken_in - self._handed_on + size > self._most:
-            self._dropped(rows)
+            self._refused += rows
             return
         self._taken_in += size
         self._queue.append(_Asked(request_id, received, columns, scores, size))
+
+    def counts(self) -> tuple[int, int]:
+        """How many rows were stored, and how many never will be."""
+        return self._written, self._refused + self._lost
 
     def close(self, seconds: float) -> None:
         """Hand on what is queued and let it be stored, for that long at most; what is not is counted as dropped."""
@@ -127,7 +124,7 @@ class Inferences:
             self._thread.join()
         self._forget(self._writer.end(max(0.1, until - time.monotonic())))
         while self._queue:
-            self._dropped(len(self._queue.popleft().scores))
+            self._lost += len(self._queue.popleft().scores)
 
     def _run(self) -> None:
         failed = 0
@@ -151,8 +148,7 @@ class Inferences:
             self._hear()
 
     def _hear(self) -> None:
-        if rows := self._writer.stored():
-            self._written(rows)
+        self._written += self._writer.stored()
 
     def _restart(self, failed: int) -> None:
         self._forget(self._writer.end(0.1))
@@ -162,8 +158,7 @@ class Inferences:
 
     def _forget(self, outstanding: int) -> None:
         self._hear()
-        if outstanding:
-            self._dropped(outstanding)
+        self._lost += outstanding
 
 
 class _Writer:

@@ -76,6 +76,8 @@ class Metrics(Collector):
         self._missing: Counter[str] = Counter()
         self._unseen: Counter[str] = Counter(dict.fromkeys(record.categories, 0))
         self._rows = 0
+        self.log: Callable[[], tuple[int, int]] | None = None
+        """Rows that the inference log stored, and that it dropped; None where there is no log."""
         self._seconds, self._batches, self._scores = Tally(SECONDS), Tally(ROWS), Tally(SCORES)
         self.registry = CollectorRegistry()
         self.registry.register(self)
@@ -115,6 +117,10 @@ class Metrics(Collector):
         words = "Texts scored that the model was not trained on, by feature."
         yield self._counter("unseen", words, {(column,): count for column, count in self._unseen.items()}, "column")
         yield self._counter("rows", "Rows scored.", {(): self._rows})
+        if self.log:
+            written, dropped = self.log()
+            yield self._counter("log_written", "Rows that the inference log stored.", {(): written})
+            yield self._counter("log_dropped", "Rows that the inference log will never hold.", {(): dropped})
         words = "Seconds from a scored request's first byte to its answer."
         yield self._histogram("request_seconds", words, self._seconds)
         yield self._histogram("batch_rows", "Rows scored at a time.", self._batches)

@@ -22,11 +22,14 @@ from ml.serve.runner import Runner
 from ml.serve.web import MAX_BODIES
 
 if TYPE_CHECKING:
+    from ml.serve.inferences import Inferences
     from ml.serve.model import Model
     from ml.serve.settings import Settings
+    from ml.serve.traces import Traces
 
 CONNECTIONS = 2048
 HEADER_SECONDS = 10
+LAST_SECONDS = 10  # for the inference log to be stored, and again for traces to be sent
 log = logging.getLogger("ml.serve")
 
 
@@ -42,13 +45,17 @@ def require_port(host: str, port: int) -> None:
             raise CannotStart(f"{host}:{port} {reason}; set HOST and PORT to an address that is free") from error
 
 
-async def serve(model: Model, settings: Settings) -> int:
+async def serve(
+    model: Model, settings: Settings, inferences: Inferences | None = None, traces: Traces | None = None
+) -> int:
     """Serve until SIGTERM or SIGINT, answer all that was accepted, and return the exit code."""
     state = State()
     desk = Desk(settings.threads + settings.queue, MAX_BODIES)
     metrics = Metrics(model.record, lambda: desk.taken)
     runner = Runner(model, settings.threads, metrics.batched)
-    app = App(model, desk, runner, metrics, state)
+    if inferences:
+        metrics.log = inferences.counts
+    app = App(model, desk, runner, metrics, state, inferences.offer if inferences else None, traces)
     server = _http(app, settings)
     end = End(asyncio.get_running_loop())
     serving = asyncio.create_task(server.serve())
@@ -66,6 +73,10 @@ async def serve(model: Model, settings: Settings) -> int:
     await serving
     runner.close()
     log.info("everything accepted is answered")
+    if inferences:
+        inferences.close(LAST_SECONDS)
+    if traces:
+        traces.close(LAST_SECONDS)
     return 0
 
 

@@ -6,7 +6,7 @@ The variables are those of OpenTelemetry's specification; spans go by OTLP over 
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ml.serve.errors import CannotStart, shown
 
@@ -18,9 +18,17 @@ if TYPE_CHECKING:
 
     from ml.serve.model import Record
 
+    class Headers(Protocol):
+        """Of a request, by name in small letters."""
+
+        def get(self, key: str) -> str | None:
+            """The value of one; None where it is not there."""
+
+
 ASKS = ("OTEL_TRACES_EXPORTER", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 HTTP = "http/protobuf"
+CALLER = ("traceparent", "tracestate")
 ROUTE = "/v2/models/{model_name}/infer"
 
 
@@ -60,22 +68,24 @@ class Traces:
             "trunkline.version": record.version,
         }
 
-    def tell(self, headers: Mapping[str, str], *, began: int, ended: int, code: int, rows: int) -> None:
-        """A request that was answered: when it began and ended, in nanoseconds since 1970, and how.
+    def tell(self, headers: Headers, *, began: float, seconds: float, code: int, rows: int) -> None:
+        """A request that was answered: when it began, in seconds since 1970, how long it took, and how it ended.
 
         `headers` may have a `traceparent` and a `tracestate`, of whoever called; others are not looked at.
         """
+        caller = {name: value for name in CALLER if (value := headers.get(name)) is not None}
+        start = int(began * 1e9)
         span = self._tracer.start_span(
             f"POST {ROUTE}",
-            self._extract(headers),
+            self._extract(caller),
             kind=self._kind,
             attributes={**self._about, "http.response.status_code": code, "trunkline.rows": rows},
-            start_time=began,
+            start_time=start,
         )
         if code >= 500:
             span.set_status(self._error)
             span.set_attribute("error.type", str(code))
-        span.end(ended)
+        span.end(start + int(seconds * 1e9))
 
     def close(self, seconds: float) -> None:
         """Send what is left, for so long at most: where nobody takes it, OpenTelemetry would try for half a minute."""

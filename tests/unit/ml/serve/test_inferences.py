@@ -19,7 +19,6 @@ from ml.serve.settings import LogSettings
 from tests.unit.ml.serve import models
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 KEY = "k" * 32
@@ -36,17 +35,7 @@ class Kept:
             url=url, share=1.0, seconds=3600, most_bytes=2**20, track="canary", has_key="SERVE_LOG_KEY" in os.environ
         )
         settings = LogSettings(**(vars(settings) | changes))
-        self.written = self.dropped = 0
-        self.log = Inferences(
-            settings,
-            self.model.record,
-            self.model.columns,
-            written=self.count("written"),
-            dropped=self.count("dropped"),
-        )
-
-    def count(self, name: str) -> Callable[[int], object]:
-        return lambda rows: setattr(self, name, getattr(self, name) + rows)
+        self.log = Inferences(settings, self.model.record, self.model.columns)
 
     def offer(self, name: str, *kinds: str, at: float = NOON) -> None:
         rows = len(kinds)
@@ -69,7 +58,7 @@ def test_each_row_is_there_with_its_types(tmp_path: Path) -> None:
     kept.offer("a", "x", "é\n")
     kept.offer("b", "z", at=NOON + 3600.5)
     kept.log.close(30)
-    assert (kept.written, kept.dropped) == (3, 0)
+    assert kept.log.counts() == (3, 0)
     found = read(tmp_path / "log").unnest("features")
     assert found["request_id"].to_list() == ["a", "a", "b"]
     assert found["row"].to_list() == [0, 1, 0]
@@ -145,11 +134,11 @@ def test_beyond_its_memory_it_drops_and_counts(tmp_path: Path) -> None:
     kept = Kept(tmp_path, str(tmp_path / "log"), most_bytes=2**13)
     for number in range(50):  # nothing takes them: it was not started
         kept.offer(f"{number}", "x", "y")
-    assert 0 < kept.dropped < 100
-    queued = 100 - kept.dropped
+    assert 0 < kept.log.counts()[1] < 100
+    queued = 100 - kept.log.counts()[1]
     kept.log.start()
     kept.log.close(30)
-    assert (kept.written, kept.dropped) == (queued, 100 - queued)
+    assert kept.log.counts() == (queued, 100 - queued)
 
 
 def test_what_a_killed_writer_had_is_counted_and_another_is_started(
@@ -169,7 +158,7 @@ def test_what_a_killed_writer_had_is_counted_and_another_is_started(
         time.sleep(0.01)
     kept.offer("kept", "x")
     kept.log.close(30)
-    assert (kept.written, kept.dropped) == (1, 2)
+    assert kept.log.counts() == (1, 2)
     assert read(tmp_path / "log")["request_id"].to_list() == ["kept"]
 
 
@@ -183,10 +172,10 @@ def test_a_store_that_cannot_be_written_is_tried_again(tmp_path: Path, capfd: py
         time.sleep(0.05)
         said += capfd.readouterr().err
     (tmp_path / "log").unlink()
-    while not kept.written:
+    while not kept.log.counts()[0]:
         time.sleep(0.05)
     kept.log.close(30)
-    assert (kept.written, kept.dropped) == (1, 0)
+    assert kept.log.counts() == (1, 0)
     said += capfd.readouterr().err
     assert said.count("cannot be written to") == said.count("again") - 1 == 1
 
@@ -197,4 +186,4 @@ def test_what_no_store_took_in_the_end_is_counted(tmp_path: Path) -> None:
     kept.log.start()
     kept.offer("a", "x", "y")
     kept.log.close(30)
-    assert (kept.written, kept.dropped) == (0, 2)
+    assert kept.log.counts() == (0, 2)

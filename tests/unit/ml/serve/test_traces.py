@@ -73,7 +73,7 @@ def attributes(found: Any) -> dict[str, Any]:
 
 def test_a_request_is_a_span_of_its_callers_trace(collector: Collector) -> None:
     traces = Traces(RECORD, {})
-    traces.tell({"traceparent": PARENT, "tracestate": "a=b"}, began=1_000, ended=3_500, code=200, rows=7)
+    traces.tell({"traceparent": PARENT, "tracestate": "a=b"}, began=1.5, seconds=0.25, code=200, rows=7)
     traces.close(20)
     (span,) = collector.spans
     assert (span.trace_id.hex(), span.parent_span_id.hex()) == tuple(PARENT.split("-")[1:3])
@@ -82,7 +82,7 @@ def test_a_request_is_a_span_of_its_callers_trace(collector: Collector) -> None:
         span.SPAN_KIND_SERVER,
         "a=b",
     )
-    assert (span.start_time_unix_nano, span.end_time_unix_nano) == (1_000, 3_500)
+    assert (span.start_time_unix_nano, span.end_time_unix_nano) == (1_500_000_000, 1_750_000_000)
     assert attributes(span) == {
         "http.request.method": "POST",
         "http.route": "/v2/models/{model_name}/infer",
@@ -98,8 +98,8 @@ def test_a_request_is_a_span_of_its_callers_trace(collector: Collector) -> None:
 def test_without_a_caller_it_begins_a_trace(collector: Collector) -> None:
     traces = Traces(RECORD, {})
     for parent in ({}, {"traceparent": "nonsense"}):
-        traces.tell(parent, began=1, ended=2, code=503, rows=0)
-    traces.tell({"traceparent": NOT_SAMPLED}, began=1, ended=2, code=200, rows=1)  # its caller does not want it
+        traces.tell(parent, began=1.0, seconds=1.0, code=503, rows=0)
+    traces.tell({"traceparent": NOT_SAMPLED}, began=1.0, seconds=1.0, code=200, rows=1)  # its caller does not want it
     traces.close(20)
     one, other = collector.spans
     assert one.trace_id != other.trace_id
@@ -111,7 +111,7 @@ def test_without_a_caller_it_begins_a_trace(collector: Collector) -> None:
 def test_a_service_is_called_as_the_environment_says(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_SERVICE_NAME", "scores")
     traces = Traces(RECORD, {"OTEL_SERVICE_NAME": "scores"})
-    traces.tell({}, began=1, ended=2, code=200, rows=1)
+    traces.tell({}, began=1.0, seconds=1.0, code=200, rows=1)
     traces.close(20)
     assert attributes(collector.got[0].resource_spans[0].resource)["service.name"] == "scores"
 
@@ -121,7 +121,7 @@ def test_a_collector_that_is_not_there_holds_nothing_up(monkeypatch: pytest.Monk
     traces = Traces(RECORD, {})
     began = time.monotonic()
     for _ in range(5_000):
-        traces.tell({}, began=1, ended=2, code=200, rows=1)
+        traces.tell({}, began=1.0, seconds=1.0, code=200, rows=1)
     traces.close(0.1)
     assert time.monotonic() - began < 20
 
