@@ -29,6 +29,7 @@ COMMANDS = {
     "reproduce": "train a registered version again from its lineage and compare",
     "image": "build the image that serves a model, from the bytes that were judged",
     "render": "build the Kubernetes manifests and hold each object to its schema",
+    "preview": "run an environment's manifests on this machine, behind Traefik, and follow their changes",
     "release": "package what was merged and propose it to each environment",
     "rollout": "step, promote or roll back what is being rolled out, by commits with the evidence",
     "rollback": "go back to an earlier release by hand, without a build",

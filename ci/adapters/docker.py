@@ -66,7 +66,7 @@ def require_base(client: DockerClient, base: str, tell: Tell) -> sealed.Base:
             f"{_pin_for(client, base)}.",
             file="params.yaml",
         )
-    with _told(f"look for the base image {base}"):
+    with told(f"look for the base image {base}"):
         made = _inspect(client, base)
         if made is None:
             if "@" not in base:
@@ -89,7 +89,7 @@ def build(client: DockerClient, context: Mapping[str, bytes], base: str, tell: T
 
     Raises EnvironmentFault with the last words of the step that failed.
     """
-    with _told("build the image"):
+    with told("build the image"):
         stream = client.api.build(
             fileobj=_tar(context),
             custom_context=True,
@@ -102,15 +102,26 @@ def build(client: DockerClient, context: Mapping[str, bytes], base: str, tell: T
         return _follow(stream, tell, "build the image")
 
 
+def pull(client: DockerClient, image: str, auth: Mapping[str, str] | None, tell: Tell) -> None:
+    """Have an image that is named by digest at hand, pulled where it is missing."""
+    with told(f"pull {image}"):
+        if _inspect(client, image) is None:
+            name, _, digest = image.partition("@")
+            login = dict(auth) if auth else None
+            _follow(
+                client.api.pull(name, tag=digest, auth_config=login, stream=True, decode=True), tell, f"pull {image}"
+            )
+
+
 def save(client: DockerClient, image: str, path: Path) -> None:
     """Write an image to a file, as `docker save`."""
-    with _told("save the image"), path.open("wb") as out:
+    with told("save the image"), path.open("wb") as out:
         out.writelines(client.api.get_image(image, chunk_size=CHUNK))
 
 
 def load(client: DockerClient, path: Path, name: str) -> str:
     """Give an archive to the daemon and tag it `name`; returns the image's id."""
-    with _told("load the image"), path.open("rb") as content:
+    with told("load the image"), path.open("rb") as content:
         image = client.images.load(content)[0]
         image.tag(*name.rsplit(":", 1))
         return str(image.id)
@@ -118,19 +129,19 @@ def load(client: DockerClient, path: Path, name: str) -> str:
 
 def has(client: DockerClient, image: str) -> bool:
     """Whether the daemon has an image."""
-    with _told("look for the image"):
+    with told("look for the image"):
         return _inspect(client, image) is not None
 
 
 def size(client: DockerClient, image: str) -> int:
     """Bytes of all layers of an image, unpacked, the base's included."""
-    with _told("look at the image"):
+    with told("look at the image"):
         return int(client.api.inspect_image(image)["Size"])
 
 
 def push(client: DockerClient, image: str, name: str, auth: Mapping[str, str] | None, tell: Tell) -> str:
     """Push a local image as `name`; returns the digest that the registry gave it. Raises PushFailed."""
-    with _told(f"push {name}"):
+    with told(f"push {name}"):
         repository, tag = name.rsplit(":", 1)
         client.api.tag(image, repository, tag)
         stream = client.api.push(
@@ -219,7 +230,7 @@ def _tar(context: Mapping[str, bytes]) -> io.BytesIO:
 
 
 @contextmanager
-def _told(doing: str) -> Iterator[None]:
+def told(doing: str) -> Iterator[None]:
     """Turn whatever the daemon or the way to it does into one sentence."""
     import requests  # noqa: PLC0415 - docker's own transport
     import urllib3  # noqa: PLC0415 - as above

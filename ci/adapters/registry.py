@@ -24,7 +24,8 @@ from ci.core.errors import ConfigurationError, EnvironmentFault
 from ci.core.image import reference
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
+    from pathlib import Path
 
     from ci.core.image.reference import Reference
 
@@ -139,6 +140,27 @@ def labels_of(image: str, *, home: str = "") -> Mapping[str, str]:
     return {str(name): str(value) for name, value in labels.items()}
 
 
+def download(
+    image: str, folder: Path, *, home: str = "", without: Collection[str] = ()
+) -> tuple[dict[str, Any], list[str]]:
+    """An image's configuration and the digests of its layers, in order; each layer is a file of that name in `folder`.
+
+    Layers that are there already, or are named in `without`, are not fetched. Raises EnvironmentFault where the
+    registry has no such image, or gives other bytes. `home` as above.
+    """
+    where = reference.parse(image)
+    with _Session(where, home) as session:
+        manifest = _manifest(session, where)
+        if manifest is None:
+            raise EnvironmentFault(f"The registry has no image {image}; see what names it, and push it there.")
+        config = _config(session, where, str(manifest[1]["config"]["digest"]))
+        layers = [str(layer["digest"]) for layer in manifest[1]["layers"]]
+        for digest in layers:
+            if digest not in without and not (folder / digest).exists():
+                session.save(digest, folder / digest)
+    return config, layers
+
+
 def _stored(host: str) -> dict[str, str] | None:
     found = docker.stored_login(host)
     return dict(found) if found else None
@@ -243,6 +265,32 @@ class _Session:
                 "run again."
             )
         return answer
+
+    def save(self, digest: str, target: Path) -> None:
+        """Write a blob to a file, whole or not at all. The login is as the last answer asked for it."""
+        url = f"{self._base}{self._where.path}/blobs/{digest}"
+        part, seen = target.with_suffix(".part"), hashlib.sha256()
+        try:
+            with (
+                self._session.get(url, headers=self._header, timeout=TIMEOUT, stream=True) as answer,
+                part.open("wb") as out,
+            ):
+                answer.raise_for_status()
+                for content in answer.iter_content(CHUNK):
+                    seen.update(content)
+                    out.write(content)
+        except requests.RequestException as fault:
+            raise EnvironmentFault(
+                f"The registry {self._where.host} did not give the layer {digest} of {self._where.path} "
+                f"({type(fault).__name__}); see its log, and run again."
+            ) from fault
+        if f"sha256:{seen.hexdigest()}" != digest:
+            part.unlink()
+            raise EnvironmentFault(
+                f"{self._where.repository}: the registry gave a layer with another digest than {digest}; it cannot be "
+                "trusted."
+            )
+        part.replace(target)
 
     def _authorization(self, challenge: str) -> str:
         """What to tell a registry that wants a login: the login, or a token that its own service gives for it."""

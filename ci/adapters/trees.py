@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,6 +48,15 @@ def changed(root: Path, commit: str | None, files: Mapping[str, str | None]) -> 
             blob = _out(root, "hash-object", "-w", "--no-filters", "--", str(content))
             _out(root, "update-index", "--add", "--replace", "--cacheinfo", f"100644,{blob},{path}", env=index)
         return _out(root, "write-tree", env=index)
+
+
+def export(root: Path, commit: str, folder: str, where: Path) -> None:
+    """Write what a commit has in `folder` to `where`/`folder`, in the place of what was there."""
+    shutil.rmtree(where / folder, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="trunkline-") as made:
+        index = {"GIT_INDEX_FILE": str(Path(made) / "index")}
+        _out(root, "read-tree", f"--prefix={folder}/", f"{commit}:{folder}", env=index)
+        _out(root, "checkout-index", "--all", "--force", f"--prefix={where.resolve()}/", env=index)
 
 
 def commit(root: Path, tree: str, *parents: str, message: str, env: Mapping[str, str] | None = None) -> str:
