@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 import time
 from dataclasses import dataclass
@@ -11,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ml.serve import VERSION, openapi, protocol, web
+from ml.serve import VERSION, binary, openapi, protocol, web
 from ml.serve.errors import Refused, shown
+from ml.serve.quick import Quick
 from ml.serve.web import Reply
 
 if TYPE_CHECKING:
@@ -76,6 +78,7 @@ class App:
         self._state = state
         self._offer = offer
         self._traces = traces
+        self._quick = Quick(model)
         self._routes = self._paths()
 
     async def __rsgi__(self, scope: Scope, exchange: Exchange) -> None:
@@ -94,7 +97,7 @@ class App:
             name, reply = route.name if route else "none", web.refusal(refused.code, refused.words)
             self._metrics.missing(refused.missing)
         except web.GONE:
-            name, reply = "infer", Reply(499, b"")  # counted, though nobody is left to be answered
+            name, reply = "infer", Reply(499, b"", ())  # counted, though nobody is left to be answered
         except Exception:
             name = route.name if route else "none"
             log.exception("%s failed", name)
@@ -117,7 +120,7 @@ class App:
 
     def _paths(self) -> dict[str, Route]:
         columns = self._model.columns.values()
-        about = {"name": "trunkline", "version": VERSION, "extensions": []}
+        about = {"name": "trunkline", "version": VERSION, "extensions": [binary.EXTENSION]}
         server = Route("server", "GET", _fixed(about))
         ready = Route("model_ready", "GET", self._ready)
         metadata = Route("model", "GET", _fixed(protocol.metadata(self._record, columns)))
@@ -148,16 +151,14 @@ class App:
     async def _infer(self, scope: Scope, exchange: Exchange) -> Reply:
         place = self._desk.enter()  # before the body is read: a full server says so at once
         try:
-            web.require_json(scope.headers)
+            header = web.header_length(scope.headers)
             length = web.body_length(scope.headers)
-            body: bytes | bytearray
-            if small := length is not None and length <= web.SMALL:
-                body = await web.small_body(exchange)
-            else:
-                body = await web.large_body(exchange, length, self._desk, place)
+            small = length is not None and length <= web.SMALL
+            read = exchange() if small else web.large_body(exchange, length, self._desk, place)
+            body = await self._desk.reading(place, read)
             self._desk.begin(place)
             try:
-                scored = await (self._small(body) if small else self._large(body))
+                scored = await (self._small(body, header) if small else self._large(body, header))
                 scored.size = len(body)
                 return scored
             finally:
@@ -165,24 +166,25 @@ class App:
         finally:
             self._desk.leave(place)
 
-    async def _small(self, body: bytes | bytearray) -> Scored:
+    async def _small(self, body: bytes | bytearray, header: int | None) -> Scored:
         """The answer to a few rows, understood here and scored in their turn."""
-        asked = protocol.question(body, self._record, self._model.columns)
+        asked = self._quick.question(body) if header is None else None
+        asked = asked or protocol.question(body, self._record, self._model.columns, header)
         columns = self._model.columned(asked.columns)
         scores = self._runner.at_once(columns.tensors, asked.rows)
         if scores is None:
             scores = await self._runner.score(columns.tensors, asked.rows)
         return self._answer(asked, columns, scores)
 
-    async def _large(self, body: bytes | bytearray) -> Scored:
+    async def _large(self, body: bytes | bytearray, header: int | None) -> Scored:
         """The answer to many rows; in a thread, since understanding them takes time too."""
-        scored = await self._runner.do(partial(self._understood_and_scored, body))
+        scored = await self._runner.do(partial(self._understood_and_scored, body, header))
         self._metrics.batched(scored.scores.size)
         return scored
 
-    def _understood_and_scored(self, body: bytes | bytearray) -> Scored:
+    def _understood_and_scored(self, body: bytes | bytearray, header: int | None) -> Scored:
         try:
-            asked = protocol.question(body, self._record, self._model.columns)
+            asked = protocol.question(body, self._record, self._model.columns, header)
             columns = self._model.columned(asked.columns)
             return self._answer(asked, columns, self._model.run(columns.tensors))
         except Refused as refused:
@@ -190,7 +192,7 @@ class App:
         raise Refused(code, words, missing)  # anew: the traceback of the first holds on to everything that was parsed
 
     def _answer(self, asked: Question, columns: Columns, scores: NDArray[np.float64]) -> Scored:
-        if not np.isfinite(scores).all():
+        if not (math.isfinite(scores.item()) if scores.size == 1 else np.isfinite(scores).all()):
             row = int(np.flatnonzero(~np.isfinite(scores))[0])
             raise Refused(422, f"the score of row {row} is not finite: its values are too extreme for the model")
         unseen = {
@@ -198,7 +200,9 @@ class App:
             for column, known in self._record.categories.items()
             if (count := sum(text not in known for text in columns[column]))
         }
-        return Scored(protocol.answer(self._record, asked, scores), asked.id, columns, scores, unseen)
+        content, length = protocol.answer(self._record, asked, scores)
+        headers = web.JSON_HEADERS if length is None else (("content-type", web.BYTES), (binary.HEADER, str(length)))
+        return Scored(200, content, headers, asked.id, columns, scores, unseen)
 
     async def _ready(self, scope: Scope, _: Exchange) -> Reply:
         named = {} if scope.path == "/v2/health/ready" else {"name": self._record.model}
@@ -210,17 +214,15 @@ class App:
         return Reply(200, content, (("content-type", media_type),))
 
 
+@dataclass(slots=True)
 class Scored(Reply):
     """An answer with scores, and what is to be told of it."""
 
-    __slots__ = ("columns", "id", "scores", "size", "unseen")
-
-    def __init__(
-        self, content: bytes, asked: str, columns: Columns, scores: NDArray[np.float64], unseen: Mapping[str, int]
-    ) -> None:
-        super().__init__(200, content)
-        self.id, self.columns, self.scores, self.unseen = asked, columns, scores, unseen
-        self.size = 0  # bytes of the request's body, once that is known
+    id: str
+    columns: Columns
+    scores: NDArray[np.float64]
+    unseen: Mapping[str, int]
+    size: int = 0  # bytes of the request's body, once that is known
 
 
 def _fixed(message: Mapping[str, Any]) -> Callable[[Scope, Exchange], Awaitable[Reply]]:

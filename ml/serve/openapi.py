@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ml.serve import protocol
+from ml.serve.binary import HEADER
 from ml.serve.model import OUTPUT
 from ml.serve.tensors import TAKEN
+from ml.serve.web import BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,9 +21,16 @@ REFUSALS = {
     404: "This server has no such model.",
     408: "The body did not come in time.",
     413: "Too many rows or bytes for one request.",
-    415: "The body is not plain JSON.",
+    415: "The body is of another type, or compressed.",
     422: "A score is not finite.",
     503: "Too many requests are waiting; try again.",
+}
+
+_HEADER = {
+    "name": HEADER,
+    "in": "header",
+    "description": "How many bytes of the body are JSON; after it come tensors as bytes.",
+    "schema": {"type": "integer", "minimum": 1},
 }
 
 
@@ -40,9 +49,8 @@ def description(record: Record, columns: Iterable[Column]) -> Schema:
             "/v2": _get("Server", {200: _answer("What this server is.", "Server")}),
             "/v2/health/live": _get("Live", {200: _answer("The process answers.", "Live")}),
             "/v2/health/ready": _get("ServerReady", ready),
-            model: _get("Model", {200: _answer("The model's tensors and lineage.", "Model")}),
-            f"{model}/ready": _get("ModelReady", ready),
-            f"{model}/infer": {"post": _infer()},
+            **_of_model(model, "", ready),
+            **_of_model(f"{model}/versions/{record.version}", "Version", ready),
             "/metrics": _get("Metrics", {200: {"description": "For Prometheus.", "content": {"text/plain": {}}}}),
             "/openapi.json": _get("Description", {200: _answer("This document.", "Description")}),
         },
@@ -54,13 +62,23 @@ def _get(name: str, responses: Mapping[int, Schema]) -> Schema:
     return {"get": {"operationId": f"get{name}", "responses": {str(code): each for code, each in responses.items()}}}
 
 
-def _infer() -> Schema:
+def _of_model(path: str, name: str, ready: Mapping[int, Schema]) -> Schema:
+    return {
+        path: _get(f"Model{name}", {200: _answer("The model's tensors and lineage.", "Model")}),
+        f"{path}/ready": _get(f"Model{name}Ready", ready),
+        f"{path}/infer": {"post": _infer(f"infer{name}")},
+    }
+
+
+def _infer(name: str) -> Schema:
     responses = {200: _answer("One score per row.", "Answer")}
+    responses[200]["content"][BYTES] = {}
     responses |= {code: _answer(words, "Error") for code, words in REFUSALS.items()}
     responses[503]["headers"] = {"retry-after": {"schema": {"type": "string"}}}
     return {
-        "operationId": "infer",
-        "requestBody": {"required": True, "content": {"application/json": {"schema": _ref("Question")}}},
+        "operationId": name,
+        "parameters": [_HEADER],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": _ref("Question")}, BYTES: {}}},
         "responses": {str(code): each for code, each in responses.items()},
     }
 

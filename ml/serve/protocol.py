@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import uuid
+import json
+import os
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from ml.serve import tensors
+from ml.serve import binary, tensors
 from ml.serve.errors import Refused, shown
 from ml.serve.model import OUTPUT
 
@@ -35,25 +36,36 @@ class Question:
     id: str
     rows: int
     columns: Mapping[str, NDArray[Any]]
+    as_bytes: bool = False
+    """Whether the scores are to come as bytes."""
 
 
-def question(body: bytes | bytearray, record: Record, wanted: Mapping[str, Column]) -> Question:
-    """What a request's body asks. Raises Refused: 400 when it is wrong anywhere, 413 when it has too many rows.
+def question(
+    body: bytes | bytearray, record: Record, wanted: Mapping[str, Column], header: int | None = None
+) -> Question:
+    """What a request's body asks; its first `header` bytes are JSON, or all. Raises Refused.
 
-    An optional field that is null is as good as absent: clients write out the fields that they have no value for.
+    400 when it is wrong anywhere, 413 when it has too many rows. An optional field that is null is as good as absent:
+    clients write out the fields that they have no value for.
     """
+    if header is not None and header > len(body):
+        raise Refused(400, f"{binary.HEADER} is {header:,}, but the body has {len(body):,} bytes")
+    text, raw = (body, None) if header is None else (body[:header], memoryview(body)[header:])
     try:
-        found = orjson.loads(body)
+        found = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise Refused(400, f"the body is not JSON ({error})") from error
     try:
-        return _understood(found, record, wanted)
+        return _understood(text, raw, found, record, wanted)
     except Refused as refused:
-        refused.missing = tensors.missing(found.get("inputs"), wanted) if isinstance(found, dict) else {}
+        if not refused.missing and isinstance(found, dict):
+            refused.missing = tensors.missing(found.get("inputs"), wanted)
         raise
 
 
-def _understood(found: Any, record: Record, wanted: Mapping[str, Column]) -> Question:
+def _understood(
+    text: bytes | bytearray, raw: memoryview | None, found: Any, record: Record, wanted: Mapping[str, Column]
+) -> Question:
     _require_object(found, KEYS, "the request")
     _require_served(found, record)
     _require_outputs(found.get("outputs"))
@@ -62,18 +74,59 @@ def _understood(found: Any, record: Record, wanted: Mapping[str, Column]) -> Que
         raise Refused(400, f"'inputs' is {shown(inputs)}; expected a list of one tensor per feature")
     named = _by_name(inputs, wanted)
     rows = _rows(named)
+    parts = binary.parts(inputs, raw)
     columns = {
-        name: tensors.column(column, named[name].get("datatype"), named[name].get("data"), rows)
+        name: binary.column(column, named[name].get("datatype"), parts[name], rows)
+        if name in parts
+        else tensors.column(column, named[name].get("datatype"), named[name].get("data"), rows)
         for name, column in wanted.items()
     }
-    return Question(_id(found), rows, columns)
+    texts = sum(rows for name, column in wanted.items() if column.datatype == "BYTES" and name not in parts)
+    _require_once(
+        text, {**found, "inputs": [{**each, "data": None} if "data" in each else each for each in inputs]}, texts
+    )
+    return Question(_id(found), rows, columns, binary.wants(found))
 
 
-def answer(record: Record, asked: Question, scores: NDArray[np.float64]) -> bytes:
-    """The body of an answer with scores [n]."""
-    output = {"name": OUTPUT, "shape": [asked.rows], "datatype": "FP64", "data": scores}
+def _require_once(text: bytes | bytearray, found: object, more: int) -> None:
+    """Raise Refused (400) where an object has a key twice: one of the two values would be the one that counts.
+
+    Without escapes, each text of the JSON is two quotation marks, and one that was lost on the way shows in their
+    number: `found`'s, and two for each of `more` texts. With escapes, Python's own parser tells.
+    """
+    if b"\\" not in text and text.count(b'"') == orjson.dumps(found).count(b'"') + 2 * more:
+        return
+    try:
+        json.loads(text, object_pairs_hook=_once, parse_int=len, parse_float=len)
+    except RecursionError as error:
+        raise Refused(400, "the body is nested too deeply") from error
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise Refused(400, f"the key {shown(twice)} is there twice in one object; send it once")
+    return found
+
+
+def new_id() -> str:
+    """An id for a request that brought none."""
+    return os.urandom(16).hex()
+
+
+def answer(record: Record, asked: Question, scores: NDArray[np.float64]) -> tuple[bytes, int | None]:
+    """The body of an answer with scores [n], and how many of its bytes are JSON; None where all are."""
+    output: dict[str, Any] = {"name": OUTPUT, "shape": [asked.rows], "datatype": "FP64"}
     message = {"model_name": record.model, "model_version": record.version, "id": asked.id, "outputs": [output]}
-    return orjson.dumps(message, option=orjson.OPT_SERIALIZE_NUMPY)
+    if not asked.as_bytes:
+        output["data"] = scores
+        return orjson.dumps(message, option=orjson.OPT_SERIALIZE_NUMPY), None
+    raw = scores.astype("<f8").tobytes()
+    output["parameters"] = {binary.SIZE: len(raw)}
+    text = orjson.dumps(message)
+    return text + raw, len(text)
 
 
 def metadata(record: Record, columns: Iterable[Column]) -> dict[str, Any]:
@@ -121,7 +174,7 @@ def _require_outputs(found: object) -> None:
 def _id(found: Mapping[str, Any]) -> str:
     given = found.get("id")
     if given is None:
-        return uuid.uuid4().hex
+        return new_id()
     if not isinstance(given, str) or len(given) > MAX_ID:
         raise Refused(400, f"'id' is {shown(given)}; expected text of at most {MAX_ID} characters")
     return given

@@ -24,6 +24,7 @@ QUICK_SECONDS = 0.0005  # what a run may take in the event loop; handing it to a
 QUICK_ROWS = 64
 BATCH_ROWS = 256
 RECENT = 1 / 16  # the weight of the newest run in what a run is thought to take
+MOST_SECONDS = 12 * QUICK_SECONDS  # what one run counts as at most: one that was held up by others tells nothing
 
 
 @dataclass(eq=False, slots=True)
@@ -123,7 +124,7 @@ class Runner:
                 work.future.set_result(outcome)
 
     def _took(self, seconds: float) -> None:
-        self._seconds += (seconds - self._seconds) * RECENT
+        self._seconds += (min(seconds, MOST_SECONDS) - self._seconds) * RECENT
 
 
 def _outcome(does: Callable[[Work], Any], work: Work) -> Any:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 FLOATS = frozenset({"FP16", "FP32", "FP64"})
 WHOLE = {name: np.iinfo(name.lower()) for bits in (8, 16, 32, 64) for name in (f"INT{bits}", f"UINT{bits}")}
+INT64 = WHOLE["INT64"]
 # What a JSON value of a datatype has to be, and how it is called.
 VALUES: dict[str, tuple[frozenset[type], str]] = {
     **dict.fromkeys(FLOATS, (frozenset({int, float}), "a number")),
@@ -45,18 +46,24 @@ def column(wanted: Column, datatype: object, data: object, rows: int) -> NDArray
 
     Nothing is guessed: no null and no NaN is filled, no text read as a number, no fraction rounded.
     """
-    if not isinstance(datatype, str) or datatype not in TAKEN[wanted.datatype]:
-        known = ", ".join(sorted(TAKEN[wanted.datatype]))
-        raise Refused(400, f"'{wanted.name}' is sent as {shown(datatype)}; the model takes {known}")
+    kind = require_taken(wanted, datatype)
     values = _flat(wanted.name, data, rows)
-    allowed, called = VALUES[datatype]
+    allowed, called = VALUES[kind]
     if not allowed.issuperset(map(type, values)):
         row, found = next((row, value) for row, value in enumerate(values) if type(value) not in allowed)
         what = "null: every row needs a value" if found is None else f"{shown(found)}, not {called}"
-        raise Refused(400, f"row {row} of '{wanted.name}' ({datatype}) is {what}")
-    if datatype in WHOLE:
-        _require_range(wanted.name, datatype, values)
-    return np.array(values, dtype=np.object_) if datatype == "BYTES" else _numbers(wanted, values)
+        raise Refused(400, f"row {row} of '{wanted.name}' ({kind}) is {what}")
+    if kind in WHOLE:
+        _require_range(wanted.name, kind, values)
+    return np.array(values, dtype=np.object_) if kind == "BYTES" else _numbers(wanted, values)
+
+
+def require_taken(wanted: Column, datatype: object) -> str:
+    """The datatype that a tensor is sent as. Raises Refused (400) unless the model's column can be made of it."""
+    if not isinstance(datatype, str) or datatype not in TAKEN[wanted.datatype]:
+        known = ", ".join(sorted(TAKEN[wanted.datatype]))
+        raise Refused(400, f"'{wanted.name}' is sent as {shown(datatype)}; the model takes {known}")
+    return datatype
 
 
 def missing(inputs: object, wanted: Iterable[str]) -> dict[str, int]:
@@ -102,9 +109,17 @@ def _numbers(wanted: Column, values: Sequence[float]) -> NDArray[Any]:
     if wanted.datatype == "INT64":
         _require_range(wanted.name, "INT64", [int(value) for value in values])
         return np.array(values, dtype=np.int64)
+    return held(wanted, np.array(values, dtype=np.float64))
+
+
+def held(wanted: Column, values: NDArray[Any]) -> NDArray[Any]:
+    """Numbers [n] in the column's dtype. Raises Refused (400) at the first that it cannot hold."""
     with np.errstate(over="ignore"):
-        numbers: NDArray[Any] = np.array(values, dtype=np.float64).astype(wanted.dtype)
-    if not np.isfinite(numbers).all():
-        row = int(np.flatnonzero(~np.isfinite(numbers))[0])
-        raise Refused(400, f"row {row} of '{wanted.name}' is {shown(values[row])}, too large for {wanted.datatype}")
+        numbers: NDArray[Any] = values.astype(wanted.dtype)
+    lost = (values > INT64.max) if values.dtype.kind == "u" and wanted.datatype == "INT64" else ~np.isfinite(numbers)
+    if lost.any():
+        row = int(np.flatnonzero(lost)[0])
+        raise Refused(
+            400, f"row {row} of '{wanted.name}' is {shown(values[row].item())}, too large for {wanted.datatype}"
+        )
     return numbers

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 from granian.rsgi import ProtocolClosed, ProtocolError  # type: ignore[attr-defined]
 
+from ml.serve.binary import HEADER
 from ml.serve.errors import Refused, shown
 
 if TYPE_CHECKING:
@@ -17,12 +16,11 @@ if TYPE_CHECKING:
 
     from ml.serve.desk import Desk, Place
 
-JSON = "application/json"
+JSON, BYTES = "application/json", "application/octet-stream"
 JSON_HEADERS = (("content-type", JSON),)
 MAX_BODY = 4 * 2**20
 MAX_BODIES = 8 * MAX_BODY  # of all requests together
 SMALL = 16 * 2**10  # what is read in one piece, and counted as nothing: fewer bytes than a connection has buffers
-BODY_SECONDS = 10
 GONE = (ProtocolClosed, ProtocolError)  # what reading raises where the sender has gone
 
 
@@ -68,12 +66,12 @@ class Reply:
 
     code: int
     content: bytes
-    headers: tuple[tuple[str, str], ...] = JSON_HEADERS
+    headers: tuple[tuple[str, str], ...]
 
 
 def reply(message: Mapping[str, Any], code: int = 200) -> Reply:
     """A message as JSON."""
-    return Reply(code, orjson.dumps(message))
+    return Reply(code, orjson.dumps(message), JSON_HEADERS)
 
 
 def refusal(code: int, words: str, *headers: tuple[str, str]) -> Reply:
@@ -82,16 +80,22 @@ def refusal(code: int, words: str, *headers: tuple[str, str]) -> Reply:
     return Reply(code, orjson.dumps({"error": words}), (*JSON_HEADERS, *headers, *again))
 
 
-def require_json(headers: Headers) -> None:
-    """Raise Refused (415) where the body is not plain JSON."""
-    content_type = headers.get("content-type", JSON)
-    if content_type != JSON:
+def header_length(headers: Headers) -> int | None:
+    """How much of the body is JSON, with tensors as bytes after it; None where all is. Raises Refused (400, 415)."""
+    length = headers.get(HEADER)
+    content_type = headers.get("content-type")
+    if content_type is not None and content_type != JSON:
         media_type = content_type.partition(";")[0].strip().lower()
-        if media_type != JSON:
-            raise Refused(415, f"the content type is {shown(media_type)}; send {JSON}")
+        if media_type != JSON and (length is None or media_type != BYTES):
+            raise Refused(415, f"the content type is {shown(media_type)}; send {JSON}, or {BYTES} with {HEADER}")
     encoding = headers.get("content-encoding")
     if encoding is not None and encoding.strip().lower() != "identity":
         raise Refused(415, f"the content encoding is {shown(encoding)}; send the body as it is")
+    if length is None:
+        return None
+    if not (length.isascii() and length.isdigit() and len(length) < 10):
+        raise Refused(400, f"{HEADER} is {shown(length)}; expected how many bytes of the body are JSON")
+    return int(length)
 
 
 def body_length(headers: Headers) -> int | None:
@@ -104,40 +108,17 @@ def body_length(headers: Headers) -> int | None:
     return int(length)
 
 
-async def small_body(exchange: Exchange) -> bytes:
-    """A body of at most SMALL bytes. Raises Refused (408) when it does not come in time."""
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            return await exchange()
-    except TimeoutError as error:
-        raise _too_slow() from error
-
-
 async def large_body(exchange: Exchange, length: int | None, desk: Desk, place: Place) -> bytearray:
-    """A body whose parts hold room at the desk. Raises Refused: 408, 413 or 503; and as GONE says."""
+    """A body whose parts hold room at the desk. Raises Refused (413, 503), and as GONE says."""
     body = bytearray()
-    try:
-        async with asyncio.timeout(BODY_SECONDS) as limit:
-
-            def evict() -> None:
-                limit.reschedule(0)
-
-            async for part in exchange:
-                if len(body) + len(part) > MAX_BODY:
-                    raise _too_large()
-                desk.hold(place, len(part), evict)
-                body += part
-    except TimeoutError as error:
-        raise _too_slow(time.monotonic() - place.since) from error
-    place.evict = None
+    async for part in exchange:
+        if len(body) + len(part) > MAX_BODY:
+            raise _too_large()
+        desk.hold(place, len(part))
+        body += part
     if length is not None and len(body) < length:  # Granian's parts end where the connection does
         raise ProtocolClosed
     return body
-
-
-def _too_slow(seconds: float = 0) -> Refused:
-    hurried = f"; after {seconds:.1f} its room was needed" if 0 < seconds < BODY_SECONDS else ""
-    return Refused(408, f"the body did not come within {BODY_SECONDS} seconds{hurried}; send it whole")
 
 
 def _too_large() -> Refused:

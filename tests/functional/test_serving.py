@@ -30,7 +30,8 @@ def slow(tmp_path: Path) -> Path:
 
 def busy(server: Served, pool: ThreadPoolExecutor, requests: int) -> list[Future[httpx.Response]]:
     """Long requests, of which the server has taken in as many as it will."""
-    server.infer(rounds=LONG)  # from which it learns that this model is not one to run in its event loop
+    for _ in range(3):
+        server.infer(rounds=("INT64", [300]))  # from which it learns that this model is not one for its event loop
     asked = [pool.submit(server.infer, rounds=LONG) for _ in range(requests)]
     for _ in patiently():
         done = sum(each.done() for each in asked)

@@ -188,6 +188,31 @@ def test_a_body_that_is_no_json(body: bytes, mixed: Model) -> None:
     assert caught.value.code == 400
 
 
+@pytest.mark.parametrize(
+    ("change", "twice"),
+    [
+        ((b'"inputs"', b'"inputs": [], "inputs"'), "inputs"),
+        ((b'"shape"', b'"shape":[9], "shape"'), "shape"),
+        ((b'"shape"', b'"shape":[9], "sh\\u0061pe"'), "shape"),
+        ((b'"inputs"', b'"parameters": {"a": {"b": 1, "b": "1"}}, "inputs"'), "b"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["x", 'a "word", and \\'])
+def test_a_key_that_is_there_twice(change: tuple[bytes, bytes], twice: str, kind: str, mixed: Model) -> None:
+    body = json.dumps(request(kind={"data": [kind, "é"]}), ensure_ascii=False).encode()
+    assert protocol.question(body, RECORD, mixed.columns).columns["kind"].tolist() == [kind, "é"]
+    with pytest.raises(Refused, match=f"the key '{twice}' is there twice in one object; send it once") as caught:
+        protocol.question(body.replace(*change, 1), RECORD, mixed.columns)
+    assert caught.value.code == 400
+
+
+def test_what_a_refused_request_lacks_is_told_by_column(mixed: Model) -> None:
+    message = request(single={"data": [None, None]}, wide={"data": [1, None]}, whole={"data": None})
+    del message["inputs"][3]
+    assert refused(message, mixed).missing == {"single": 2, "wide": 1, "whole": 1, "kind": 1}
+    assert refused({"inputs": 5}, mixed).missing == {}
+
+
 def test_more_rows_than_one_request_may_bring(mixed: Model) -> None:
     def of(rows: int) -> dict[str, Any]:
         return request(**{name: {"shape": [rows], "data": GOOD[name][1][:1] * rows} for name in GOOD})
@@ -231,7 +256,7 @@ def test_any_bytes_are_refused(body: bytes, mixed: Model) -> None:
 def test_an_answer_names_what_gave_it(mixed: Model) -> None:
     asked = ask({"id": "seven", **request()}, mixed)
     scores = np.array([0.1, 1 / 3])
-    assert orjson.loads(protocol.answer(RECORD, asked, scores)) == {
+    assert orjson.loads(protocol.answer(RECORD, asked, scores)[0]) == {
         "model_name": "toy",
         "model_version": "0123456789ab",
         "id": "seven",

@@ -1,0 +1,99 @@
+"""The short way of a plain request for one row: all that `protocol` checks, and nothing said about what is wrong.
+
+Whatever is out of the ordinary, wrong or only rare, is left to `protocol`, which says so or takes it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import orjson
+
+from ml.serve.model import Columns
+from ml.serve.protocol import MAX_ID, Question, new_id
+from ml.serve.tensors import INT64, TAKEN, VALUES, WHOLE
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ml.serve.model import Column, Model
+
+Limits = tuple[frozenset[type], Any, Any]
+ONE = ([1], [1, 1])
+KEYS = 4  # of a plain tensor: name, shape, datatype, data
+TEXTS = 2 * (KEYS + 2)  # quotation marks in one: of its keys, its name and its datatype
+
+
+class Quick:
+    """Plain requests for one row of one model."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._places = {name: place for place, name in enumerate(model.columns)}
+        self._limits: list[dict[str, Limits]] = [
+            {datatype: _limits(column, datatype) for datatype in TAKEN[column.datatype]}
+            for column in model.columns.values()
+        ]
+        ends = np.cumsum([len(each.columns) for each in model.inputs]).tolist()
+        self._slices = [
+            (each.name, each.dtype, slice(end - len(each.columns), end))
+            for each, end in zip(model.inputs, ends, strict=True)
+        ]
+        texts = sum(column.datatype == "BYTES" for column in model.columns.values())
+        self._quotes = TEXTS * len(self._places) + 2 * texts
+
+    def question(self, body: bytes | bytearray) -> Question | None:
+        """What a body asks; None where that is not a plain request for one row, all in order."""
+        try:
+            found = orjson.loads(body)
+            asked = found.get("id")
+            inputs = found["inputs"]
+            if asked is None:
+                extra, most = 2, 1  # the quotation marks beside the inputs' own, and the keys
+            elif type(asked) is str and len(asked) <= MAX_ID:
+                extra, most = 6, 2
+            else:
+                return None
+            if len(found) != most or type(inputs) is not list or len(inputs) != len(self._places):
+                return None
+            values = self._values(inputs)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            return None
+        # Where a key is there twice, more text was sent than was found. An escaped quotation mark would hide it.
+        if values is None or body.count(b'"') != self._quotes + extra or b"\\" in body:
+            return None
+        tensors: dict[str, NDArray[Any]] = {
+            name: np.array([values[part]], dtype=dtype) for name, dtype, part in self._slices
+        }
+        return Question(asked or new_id(), 1, Columns(tensors, self._model.places))
+
+    def _values(self, inputs: list[dict[str, Any]]) -> list[Any] | None:
+        values: list[Any] = [None] * len(inputs)
+        for each in inputs:
+            place = self._places[each["name"]]
+            types, least, most = self._limits[place][each["datatype"]]
+            shape, data = each["shape"], each["data"]
+            if type(data) is not list or len(data) != 1:
+                return None
+            value = data[0]
+            if type(value) not in types or (least is not None and not least <= value <= most):
+                return None
+            if shape not in ONE or type(shape[0]) is not int or len(each) != KEYS or values[place] is not None:
+                return None
+            values[place] = value
+        return values
+
+
+def _limits(wanted: Column, datatype: str) -> Limits:
+    """What values of a datatype have to be: their types, and the least and the most that it and the model can hold."""
+    types, _ = VALUES[datatype]
+    if wanted.datatype == "BYTES":
+        return types, None, None
+    if wanted.datatype == "INT64":
+        whole = WHOLE.get(datatype, INT64)
+        return types, max(whole.min, INT64.min), min(whole.max, INT64.max)
+    held = np.finfo(wanted.dtype)
+    if datatype in WHOLE:
+        return types, WHOLE[datatype].min, WHOLE[datatype].max  # which every float can
+    return types, float(held.min), float(held.max)
