@@ -5,6 +5,7 @@ The variables are those of OpenTelemetry's specification; spans go by OTLP over 
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import TYPE_CHECKING, Protocol
 
@@ -108,6 +109,7 @@ def _provider(resource: Resource) -> TracerProvider:
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - as above
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - as above
 
+    logging.getLogger("opentelemetry.exporter").setLevel(logging.ERROR)  # else each try is told, not only each loss
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     return provider

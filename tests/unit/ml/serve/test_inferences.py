@@ -16,7 +16,7 @@ from ml.serve.errors import CannotStart
 from ml.serve.inferences import Inferences, is_sampled
 from ml.serve.model import Model
 from ml.serve.settings import LogSettings
-from tests.unit.ml.serve import models
+from tests.unit.ml.serve import models, stores
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -187,3 +187,21 @@ def test_what_no_store_took_in_the_end_is_counted(tmp_path: Path) -> None:
     kept.offer("a", "x", "y")
     kept.log.close(30)
     assert kept.log.counts() == (0, 2)
+
+
+def test_a_store_that_never_answers_holds_nothing_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", f"{stores.stuck(tmp_path / 'site')}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    kept = Kept(tmp_path, "stuck://log", seconds=1, most_bytes=2**18)
+    kept.log.start()
+    longest = 0.0
+    for number in range(1_000_000):
+        began = time.perf_counter()
+        kept.offer(f"{number}", *["x"] * 100)
+        longest = max(longest, time.perf_counter() - began)
+        if kept.log.counts()[1] > 1_000:
+            break
+    assert longest < 1  # of a store that takes ten minutes
+    began = time.monotonic()
+    kept.log.close(0.5)
+    assert time.monotonic() - began < 10
+    assert kept.log.counts() == (0, 100 * (number + 1))

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import gzip
 import subprocess
 import sys
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from ml.serve.errors import CannotStart
 from ml.serve.model import Record
 from ml.serve.traces import Traces, are_asked_for
+from tests.unit.ml.serve.collector import Collector, attributes, collecting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,50 +22,11 @@ PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 NOT_SAMPLED = PARENT[:-2] + "00"
 
 
-class Collector(ThreadingHTTPServer):
-    """Takes traces as an OpenTelemetry collector does."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Receiver)
-        self.got: list[ExportTraceServiceRequest] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-    @property
-    def spans(self) -> list[Any]:
-        return [span for each in self.got for of in each.resource_spans for in_ in of.scope_spans for span in in_.spans]
-
-
-class Receiver(BaseHTTPRequestHandler):
-    server: Collector
-
-    def do_POST(self) -> None:
-        assert self.path == "/v1/traces"
-        assert self.headers["content-type"] == "application/x-protobuf"
-        body = self.rfile.read(int(self.headers["content-length"]))
-        if self.headers.get("content-encoding") == "gzip":
-            body = gzip.decompress(body)
-        self.server.got.append(ExportTraceServiceRequest.FromString(body))
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
 @pytest.fixture
 def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
-    with Collector() as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    with collecting() as server:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.url)
         yield server
-        server.shutdown()
-
-
-def attributes(found: Any) -> dict[str, Any]:
-    return {each.key: getattr(each.value, each.value.WhichOneof("value")) for each in found.attributes}
 
 
 def test_a_request_is_a_span_of_its_callers_trace(collector: Collector) -> None:
