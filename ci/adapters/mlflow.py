@@ -40,6 +40,7 @@ SURROUNDINGS = {  # of itself MLflow tries for ten minutes in silence, calls hom
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 SQLITE = "sqlite:///"
 SQL = re.compile(r"(postgresql|mysql|mssql)(\+\w+)?://")
@@ -384,6 +385,8 @@ class Runs(_Door):
         with tempfile.TemporaryDirectory(prefix="trunkline-") as folder:
             try:
                 return Path(self.ask(self.client.download_artifacts, run_id, path, folder)).read_bytes()
+            except _Missing:
+                return None
             except EnvironmentFault:
                 raise
             except Exception:  # noqa: BLE001 - each store of artifacts has exceptions of its own

@@ -59,22 +59,14 @@ def pack(root: Path, model: str, made: Lineage) -> Packed:
     onnx = _onnx(root, model, made)
     base = os.environ.get("TRUNKLINE_BASE_IMAGE") or releasing.base
     server = _server(root)
-    path = f"ml/models/{model}/params.yaml"
-    params, line_of = files.read_yaml(root / path)
-    place = Place(path, line_of).at(KEY)
-    served = parse_served(params.get(KEY), place)
-    if served.sensitive:
-        require_features(served, OnnxModel(onnx, f"the model of {model}").columns, place)
-    serving = Serving(
-        model=model, task=params["task"], model_hash=made.model_hash, lineage=made, sensitive=served.sensitive
-    )
+    serving = _serving(root, made, onnx)
     return Packed(
         name=reference.tagged(releasing.registry, model, made.lock_hash),
         labels=image_labels.labels(
             made,
             created=git.committed_at(root, made.commit),
             base=base,
-            serving_hash=image_labels.serving_hash({**server, path: served.model_dump_json().encode()}, base),
+            serving_hash=image_labels.serving_hash({**server, KEY: repr(serving.sensitive).encode()}, base),
         ),
         base=base,
         context={
@@ -109,6 +101,18 @@ def require_committed(root: Path, model: str) -> None:
             f"{path} is not as it is committed, and what is pushed has to be; commit it, or take the change back.",
             file=path,
         )
+
+
+def _serving(root: Path, made: Lineage, onnx: bytes) -> Serving:
+    """serving.json. Raises ConfigurationError where what is sensitive is no feature of the model."""
+    path = f"ml/models/{made.model}/params.yaml"
+    params, line_of = files.read_yaml(root / path)
+    place = Place(path, line_of).at(KEY)
+    served = parse_served(params.get(KEY), place)
+    if served.sensitive:
+        require_features(served, OnnxModel(onnx, f"the model of {made.model}").columns, place)
+    told = {"task": params["task"], "model_hash": made.model_hash, "sensitive": served.sensitive}
+    return Serving(model=made.model, lineage=made, **told)
 
 
 def _onnx(root: Path, model: str, made: Lineage) -> bytes:

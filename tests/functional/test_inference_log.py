@@ -53,8 +53,8 @@ def writer_of(server: Served) -> int:
 def test_what_was_answered_is_in_it_when_the_server_has_ended(folder: Path, tmp_path: Path) -> None:
     with served(folder, SERVE_GRACE_SECONDS="0", SERVE_LOG=str(tmp_path / "log"), SERVE_TRACK="canary") as server:
         scores = {name: ask(server, name, 0.25, 1.5) for name in ("one", "two", "three")}
-        assert server.infer(**columns("y", "wrong")).status_code == 400  # type: ignore[arg-type]
-        unnamed = server.infer(**columns("x", 9.5)).json()
+        assert server.infer("toy", wide=("FP64", [1.0])).status_code == 400
+        unnamed = server.infer("toy", **columns("x", 9.5)).json()
         server.terminate()
         assert server.ended() == 0
     found = read(tmp_path / "log").sort("request_id", "row")

@@ -26,6 +26,7 @@ from ci.core.records import (
     Violation,
 )
 from tests.unit.ci.core import cases
+from tests.unit.ml.serve import models
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -133,6 +134,18 @@ def test_a_pass_is_printed_and_written(project: Project, capsys: pytest.CaptureF
     assert "average_precision[BAND=high].min" in out
     assert verdict.baseline is not None
     assert (verdict.baseline.status, verdict.baseline.model_hash) == ("compared", "old")
+
+
+def test_a_sensitive_column_that_is_no_feature_is_told_before_it_is_merged(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project.here / "model.onnx").write_bytes(models.matrix())
+    params = project.model / "params.yaml"
+    params.write_text(f"{MODEL}serving: {{sensitive: {{a: drop}}}}\n")
+    assert main(["gate", "a"]) == 0
+    params.write_text(f"{MODEL}serving: {{sensitive: {{aa: drop}}}}\n")
+    assert main(["gate", "a"]) == 1
+    assert "'aa' is sensitive, but no feature that the model takes" in capsys.readouterr().err
 
 
 def test_a_fail_refuses_with_the_failing_gate_first(project: Project, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,9 @@ import pytest
 
 from ci.commands import packing
 from ci.core.errors import ConfigurationError
+from ml.serve.model import Record
+from tests import history
+from tests.unit.ml.serve import models
 
 
 @pytest.fixture
@@ -42,6 +45,24 @@ def test_a_linked_folder_is_refused(server: Path) -> None:
     (server / "ml" / "serve" / "more").symlink_to(target)
     with pytest.raises(ConfigurationError, match="ml/serve/more is a symbolic link"):
         packing._server(server)
+
+
+def test_what_is_sensitive_goes_with_the_model(server: Path) -> None:
+    params = server / "ml" / "models" / "toy" / "params.yaml"
+    params.parent.mkdir(parents=True)
+    made, onnx = history.version("toy", 1).lineage, models.matrix()
+    params.write_text("task: binary\n")
+    assert packing._serving(server, made, onnx).sensitive == {}
+    params.write_text("task: binary\nserving:\n  sensitive: {a: hash, c: drop}\n")
+    packed = packing._serving(server, made, onnx)
+    assert packed.sensitive == {"a": "hash", "c": "drop"}
+    (server / "serving.json").write_text(packed.model_dump_json())
+    assert Record.read(server / "serving.json").sensitive == packed.sensitive  # as the server reads it
+    params.write_text("task: binary\nserving:\n  sensitive: {d: hash}\n")
+    with pytest.raises(
+        ConfigurationError, match=r"params.yaml:3: 'd' is sensitive, but no feature that the model takes"
+    ):
+        packing._serving(server, made, onnx)
 
 
 @pytest.mark.parametrize("step", ["artifacts/churn/full", "artifacts/churn/full/model.onnx"])

@@ -70,6 +70,8 @@ def test_a_version_knows_all_that_it_was_made_of(made: Trained) -> None:
     history = Models(made.root).client.get_metric_history(run.info.run_id, "loss/validation")
     assert [(each.step, each.value) for each in history] == [(step, 2 / step) for step in (1, 2, 3)]
     kept = {each.path for each in Models(made.root).client.list_artifacts(run.info.run_id)}
+    assert Runs(made.root).file(run.info.run_id, "model/model.onnx") == made.artifact.read_bytes()
+    assert Runs(made.root).file(run.info.run_id, "model/other.onnx") is None
     assert kept >= {"report.md", "verdict.json", "training.json", "validation.json", "constraints.txt", "model"}
 
 
