@@ -70,18 +70,25 @@ def is_same(one: float, other: float) -> bool:
 
 
 def chosen(chains: Sequence[Chain], logged: Logged) -> Chain | None:
-    """Of the versions with the model's hash the one that ran at the time, else the newest."""
+    """Of the versions with the model's hash the one that ran then, on the row's track at best, else the newest."""
     own = [one for one in chains if one.lineage is not None and one.lineage.model_hash == logged.model_hash]
-    return next((one for one in reversed(own) if ran(one.steps, logged)), own[-1] if own else None)
+
+    def fits(one: Chain) -> tuple[bool, bool]:
+        steps = ran(one.steps, logged)
+        return any(step.arm == logged.track for step in steps), bool(steps)
+
+    return max(reversed(own), key=fits, default=None)
 
 
 def ran(steps: Collection[Step], logged: Logged) -> tuple[Step, ...]:
     """The step of each environment that was in force at a row's time, where it gave the version traffic.
 
-    On one track alone, where the row has one. A commit's time is not that of its roll-out, which follows by minutes.
+    Those on the row's own track alone, where there is one: a canary's pods stand by on stable's version while nothing
+    is rolled out. A commit's time is not that of its roll-out, which follows by minutes.
     """
     latest = {step.environment: step for step in steps if _time(step.when) <= logged.time}
-    return tuple(step for step in latest.values() if step.arm and logged.track in {"", step.arm})
+    had = tuple(step for step in latest.values() if step.arm)
+    return tuple(step for step in had if step.arm == logged.track) or had
 
 
 def since(text: str) -> datetime | None:

@@ -47,7 +47,8 @@ def test_what_ran_is_the_last_step_before_the_row() -> None:
     ]
     assert [each.environment for each in explaining.ran(steps, logged("canary"))] == ["production"]
     assert [each.environment for each in explaining.ran(steps, logged("stable"))] == ["staging"]
-    assert explaining.ran([*steps, step("production", 14, None)], logged("canary")) == ()  # withdrawn
+    withdrawn = explaining.ran([*steps, step("production", 14, None)], logged("canary"))
+    assert [each.environment for each in withdrawn] == ["staging"]
 
 
 def test_of_two_releases_of_a_model_the_one_that_ran_is_chosen() -> None:
@@ -55,7 +56,8 @@ def test_of_two_releases_of_a_model_the_one_that_ran_is_chosen() -> None:
     new = Chain(model="toy", lineage=VERSION.lineage, version="2", links=(), steps=(step("production", 15, "stable"),))
     other = Chain(model="toy", lineage=history.version("toy", 2).lineage, version="3", links=())
     assert explaining.chosen([old, new, other], logged()) == old
-    assert explaining.chosen([old, new], logged("canary")) == new  # neither ran as such: the newest
+    assert explaining.chosen([old, new], logged("canary")) == old  # on which a canary stood by
+    assert explaining.chosen([other, new], logged()) == new  # it is known, and did not run
     assert explaining.chosen([other], logged()) is None
 
 
