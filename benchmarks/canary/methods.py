@@ -6,6 +6,7 @@ All but Trunkline's own look at the end of each minute at what that minute, or a
 from __future__ import annotations
 
 import math
+from functools import cache
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -70,8 +71,7 @@ def p99_above(limit: float, allowed: int, minutes: int = 1) -> Method:
     """Likewise on the canary's p99, in seconds."""
 
     def judge(stream: Stream) -> int | None:
-        counts = stream.seconds[:, 0].reshape(-1, 2 * minutes, stream.seconds.shape[2]).sum(axis=1)
-        return _nth(np.array([quantile(each, 0.99) > limit for each in counts]), allowed, minutes)
+        return _nth(_p99(stream, minutes) > limit, allowed, minutes)
 
     return judge
 
@@ -121,6 +121,12 @@ def tuned(
 def requests(stream: Stream, half: int | None, since: int = 0) -> float:
     """The canary's requests up to the decision, from `since` on."""
     return math.inf if half is None else float(stream.requests[since : half + 1, 0].sum())
+
+
+@cache
+def _p99(stream: Stream, minutes: int) -> Floats:
+    counts = stream.seconds[:, 0].reshape(-1, 2 * minutes, stream.seconds.shape[2]).sum(axis=1)
+    return np.array([quantile(each, 0.99) for each in counts])
 
 
 def _intervals(counts: Floats, minutes: int) -> Floats:

@@ -43,7 +43,7 @@ class Scenario:
         return self.times_errors == 1 and self.times_seconds == 1 and not self.higher_scores
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stream:
     """One rollout: counts per half-minute, canary and stable: requests (h, 2), errors (h, 2), buckets (h, 2, b)."""
 

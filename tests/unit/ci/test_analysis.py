@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -65,7 +66,7 @@ def test_a_step_waits_for_minutes_and_requests_and_says_how_long() -> None:
         ("refused", {"refused": 0.08}),
     ],
 )
-def test_a_canary_that_is_worse_is_rolled_back_for_what_is_worse(metric: str, change: dict[str, float]) -> None:
+def test_a_canary_that_is_worse_is_rolled_back_for_what_is_worse(metric: str, change: dict[str, Any]) -> None:
     found = looked(made(20, **change), 20)
     assert found.decision.action == "rollback"
     assert metric in found.decision.metrics

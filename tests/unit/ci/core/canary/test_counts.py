@@ -15,6 +15,8 @@ from ci.core.canary.tallies import HISTOGRAMS, REQUESTS, common_edges, tallies
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ci.core.canary.counts import Key
+
 T0 = 1_800_000_000.0
 
 
@@ -46,7 +48,7 @@ def arm_of(*series: Series) -> Arm:
     return arm([each for each in series if each not in starts], starts)
 
 
-def total(counted: Mapping[object, int]) -> int:
+def total(counted: Mapping[Key, int]) -> int:
     return sum(counted.values())
 
 
