@@ -17,14 +17,14 @@ from ci.core.releasing import Superseded
 from ci.core.strict import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from ci.adapters.forge import Forge
     from ci.core.canary.rules import Rules
     from ci.core.history import ManifestChange
     from ci.core.lineage import Lineage
-    from ci.core.params import Root
+    from ci.core.params import Environment, Root
     from ci.core.release import Release
     from ci.core.releasing import Due
 
@@ -93,12 +93,12 @@ class Base:
         }
         return {environment: commit for environment, commit in found.items() if commit}
 
-    def due(self, lineage: Lineage, environments: Sequence[str]) -> Due:
+    def due(self, lineage: Lineage, environments: Mapping[str, Environment]) -> Due:
         """Where the version comes next."""
-        back = self.taken_back(lineage, environments)
+        back = self.taken_back(lineage, tuple(environments))
         return releasing.due(releasing.places(self.read, lineage.model, environments, back), lineage.lock_hash)
 
-    def to_do(self, model: str, environments: Sequence[str], behind: Sequence[str]) -> str:
+    def to_do(self, model: str, environments: Mapping[str, Environment], behind: Sequence[str]) -> str:
         """What a release of the model would have to do, or nothing; `behind` is why it lacks its full training."""
         if any(change.note is None for change in self.changes(model)):
             return "git does not say yet who agreed to its last release"

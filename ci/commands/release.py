@@ -18,9 +18,9 @@ from ci.core.releasing import Superseded
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from ci.core.params import Releasing
+    from ci.core.params import Environment, Releasing
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -93,7 +93,7 @@ def _require_clean(root: Path) -> None:
         )
 
 
-def _to_do(base: merged.Base, model: str, environments: Sequence[str], behind: Sequence[str]) -> str:
+def _to_do(base: merged.Base, model: str, environments: Mapping[str, Environment], behind: Sequence[str]) -> str:
     """What a release of the model would have to do; a fault is its own leg's to tell, and stops no other model's."""
     try:
         return base.to_do(model, environments, behind)
@@ -103,11 +103,11 @@ def _to_do(base: merged.Base, model: str, environments: Sequence[str], behind: S
 
 def _plan(root: Path, models: Sequence[str], rules: Releasing) -> int:
     """Say which models have something to be done, and hand a workflow its matrix."""
-    base, environments = merged.newest(root, forge.of(root)), tuple(rules.environments)
+    base = merged.newest(root, forge.of(root))
     with locks.check(root):
         stale = dvc.stale(root)
         behind = {model: full.behind(root, model, stale) for model in models}
-    found = {model: words for model in models if (words := _to_do(base, model, environments, behind[model]))}
+    found = {model: words for model in models if (words := _to_do(base, model, rules.environments, behind[model]))}
     for model, words in found.items():
         print(f"{model}: {quiet(words)}")
     if not found:

@@ -98,7 +98,7 @@ class Line:
     def _due(self, base: Base) -> Due:
         """Where the version comes next. Raises ConfigurationError where it would bring an image from another place."""
         environments = tuple(self.rules.environments)
-        found = base.due(self.lineage, environments)
+        found = base.due(self.lineage, self.rules.environments)
         if found.environment and found.source:
             before = environments[environments.index(found.environment) - 1]
             file = path_of(self.model, before)
@@ -173,8 +173,8 @@ class Line:
     def _files(self, read: Read, base: Base, version: Version, environment: str, card: str) -> Mapping[str, str]:
         """What the pull request changes, decided anew on the newest base; nothing where it is no longer due."""
         releasing.require_current(dvc.lock(read("dvc.lock")), dvc.lock_of(self.root), self.model, base.name)
-        environments = tuple(self.rules.environments)
-        back = base.taken_back(self.lineage, environments)
+        environments = self.rules.environments
+        back = base.taken_back(self.lineage, tuple(environments))
         due = releasing.due(releasing.places(read, self.model, environments, back), self.lineage.lock_hash)
         if due.environment != environment:
             return {}

@@ -42,11 +42,15 @@ class Superseded(TrunklineError):
 
 @dataclass(frozen=True)
 class Place:
-    """One environment as the base has it; `taken_back` is the commit that took the version at hand out of it again."""
+    """One environment as the base has it; `taken_back` is the commit that took the version at hand out of it again.
+
+    With `waits`, a newer version does not end the rollout of another.
+    """
 
     environment: str
     release: Release | None
     taken_back: str | None = None
+    waits: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,8 @@ class Due:
 def due(places: Sequence[Place], lock: str) -> Due:
     """Where the version of `lock` (a lock hash) comes next: the first environment that does not run it yet.
 
-    An environment that is still rolling it out, or that took it back, lets it go no further.
+    An environment that is still rolling it out, or that took it back, lets it go no further; and so does one that rolls
+    out another, where params.yaml says that newer ones wait.
     """
     source = None
     for place in places:
@@ -70,6 +75,9 @@ def due(places: Sequence[Place], lock: str) -> Due:
             if place.taken_back:
                 back = place.taken_back[:12]
                 return Due(None, f"{place.environment} took it back in {back}; revert that commit to have it again")
+            if place.waits and release is not None and release.spec.canary is not None:
+                number = release.spec.canary.version
+                return Due(None, f"{place.environment} is rolling out version {number}, and this one waits for its end")
             return Due(place.environment, f"{place.environment} does not run it yet", source)
         if release.spec.stable.lineage.lock_hash != lock:
             weight, copies = release.spec.weights.canary, release.spec.shadow
@@ -98,13 +106,14 @@ def taken_back(changes: Sequence[ManifestChange], since: Collection[str], lock: 
     return gone
 
 
-def places(read: Read, model: str, environments: Sequence[str], back: Mapping[str, str]) -> list[Place]:
+def places(read: Read, model: str, environments: Mapping[str, Environment], back: Mapping[str, str]) -> list[Place]:
     """The environments as the files say that `read` gives; `back` tells what each of them took back."""
     found = []
-    for environment in environments:
+    for environment, rules in environments.items():
         path = path_of(model, environment)
         text = read(path)
-        found.append(Place(environment, None if text is None else parse(text, path), back.get(environment)))
+        release = None if text is None else parse(text, path)
+        found.append(Place(environment, release, back.get(environment), waits=rules.newer == "wait"))
     return found
 
 

@@ -12,7 +12,7 @@ from ci.core.errors import ConfigurationError
 from ci.core.params import Environment, Releasing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 EDITED = "k8s/models/churn/staging/release.yaml: it was edited by hand"
@@ -21,10 +21,10 @@ EDITED = "k8s/models/churn/staging/release.yaml: it was edited by hand"
 class Base:
     """A base where churn's release.yaml was edited by hand, fraud is due, and loyal is released."""
 
-    def to_do(self, model: str, environments: Sequence[str], behind: Sequence[str]) -> str:
+    def to_do(self, model: str, environments: Mapping[str, Environment], behind: Sequence[str]) -> str:
         if model == "churn":
             raise ConfigurationError(EDITED)
-        return f"{environments[0]} does not run it yet" if model == "fraud" else ""
+        return f"{next(iter(environments))} does not run it yet" if model == "fraud" else ""
 
 
 def test_a_model_that_cannot_be_read_gets_a_leg_that_tells_it(

@@ -50,7 +50,7 @@ def version(key: str, number: str = "1") -> Version:
     return Version(image=f"127.0.0.1:5000/line/churn@sha256:{key * 64}", version=number, lineage=lineage)
 
 
-A, B = version("a", "1"), version("b", "2")
+A, B, C = version("a", "1"), version("b", "2"), version("c", "3")
 
 
 def stands(environment: str, stable: Version, canary: Version | None = None, weight: int = 0) -> Release:
@@ -78,6 +78,17 @@ def test_nothing_is_due_while_an_environment_is_rolling_it_out() -> None:
     found = due([Place("staging", stands("staging", A, B, 25)), Place("production", None)], "b" * 64)
     assert found.environment is None
     assert found.words == "staging is rolling it out, now with 25 per cent of the traffic"
+
+
+def test_a_newer_version_waits_for_the_end_of_a_rollout_where_it_is_told_to() -> None:
+    rolling = stands("production", A, B, 25)
+    waiting = due([Place("staging", stands("staging", C)), Place("production", rolling, waits=True)], "c" * 64)
+    assert waiting == Due(None, "production is rolling out version 2, and this one waits for its end")
+    assert due([Place("production", stands("production", A), waits=True)], "c" * 64).environment == "production"
+    assert due([Place("production", rolling)], "c" * 64).environment == "production"
+    texts = {path_of("churn", "production"): dump(rolling)}
+    (found,) = places(texts.get, "churn", {"production": Environment(steps=[5, 100], newer="wait")}, {})
+    assert found.waits
 
 
 def test_what_is_stable_already_ends_the_rollout_of_a_version_that_main_went_back_from() -> None:
@@ -220,7 +231,7 @@ def test_a_release_that_was_edited_by_hand_is_refused_with_its_file() -> None:
     path = path_of("churn", "production")
     edited = dump(stands("production", A)).replace("a" * 64, "b" * 64, 1)
     with pytest.raises(ConfigurationError, match=rf"{path}: it was edited by hand"):
-        places({path: edited}.get, "churn", ["staging", "production"], {})
+        places({path: edited}.get, "churn", {"staging": STAGING, "production": PRODUCTION}, {})
     with pytest.raises(ConfigurationError, match="edited by hand"):
         changes({path: edited}.get, B, "production", PRODUCTION, "", {})
 
@@ -228,12 +239,13 @@ def test_a_release_that_was_edited_by_hand_is_refused_with_its_file() -> None:
 def test_a_release_that_was_copied_from_another_place_is_refused() -> None:
     path = path_of("churn", "production")
     read = {path: dump(stands("staging", A))}.get
+    copied = {path_of("fraud", "production"): dump(stands("production", A))}
     with pytest.raises(ConfigurationError, match=rf"{path}: it is the release of churn in staging"):
-        places(read, "churn", ["staging", "production"], {})
+        places(read, "churn", {"staging": STAGING, "production": PRODUCTION}, {})
     with pytest.raises(ConfigurationError, match="it is the release of churn in staging"):
         changes(read, B, "production", PRODUCTION, "", {})
     with pytest.raises(ConfigurationError, match="it is the release of churn in production"):
-        places({path_of("fraud", "production"): dump(stands("production", A))}.get, "fraud", ["production"], {})
+        places(copied.get, "fraud", {"production": PRODUCTION}, {})
 
 
 def test_the_words_of_a_pull_request() -> None:
