@@ -265,11 +265,15 @@ def stage(
     (where / "params.yaml").write_text(PARAMS.format(registry=registry, base="0" * 64, how=how))
     (where / "ml/models/churn").mkdir(parents=True)
     (where / "ml/models/churn/params.yaml").write_text("kind: tabular\n")
-    for environment in ("staging", ENVIRONMENT):
-        made.write(
-            release(MODEL, environment, stable=version(FIRST)), f"Release churn 1 to {environment}", start - 86_400
-        )
+    first(made)
     return made
+
+
+def first(made: Stage) -> None:
+    """Release version 1 to both environments, a day before."""
+    for environment in ("staging", ENVIRONMENT):
+        stands = release(MODEL, environment, stable=version(FIRST))
+        made.write(stands, f"Release churn 1 to {environment}", made.start - 86_400)
 
 
 def canary(made: Stage, key: str, weight: int = 5, *, shadow: bool = False, at: float | None = None) -> str:

@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     history.require_whole(root)
     there = forge.of(root)
     base = merged.at_forge(root, there)
-    rules, places = chosen(base, [model], args.environment)
+    rules, places = chosen(base, [model], args.environment or None)  # a workflow's empty input names none
     environment = places[-1][1]
     with locks.exclusive(root / ".trunkline" / f"rollout-{model}.lock", f"another rollout of {model}"):
         try:

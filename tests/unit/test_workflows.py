@@ -65,6 +65,25 @@ GRANTS = {
         secrets=frozenset({"APP_PRIVATE_KEY", "REGISTRY_PASSWORD", "REGISTRY_USER", *REMOTES}),
         environment="release",
     ),
+    ("rollout.yml", "plan"): Grant(),
+    ("rollout.yml", "rollout"): Grant(
+        writes=frozenset({"contents", "issues", "pull-requests"}),
+        secrets=frozenset({"APP_PRIVATE_KEY", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_USERNAME"}),
+        environment="rollout",
+    ),
+    ("rollback.yml", "rollback"): Grant(
+        writes=frozenset({"contents", "pull-requests"}),
+        secrets=frozenset(
+            {
+                "APP_PRIVATE_KEY",
+                "MLFLOW_TRACKING_PASSWORD",
+                "MLFLOW_TRACKING_USERNAME",
+                "REGISTRY_PASSWORD",
+                "REGISTRY_USER",
+            }
+        ),
+        environment="rollout",
+    ),
 }
 """Every job of every workflow; a new one is added here after what it asks for was looked at."""
 
@@ -100,7 +119,14 @@ def _pinned(match: re.Match[str] | None) -> bool:
 
 
 def test_there_are_workflows_to_look_at() -> None:
-    assert {path.name for path in WORKFLOWS} >= {"check.yml", "release.yml", "report.yml", "train.yml"}
+    assert {path.name for path in WORKFLOWS} >= {
+        "check.yml",
+        "release.yml",
+        "report.yml",
+        "rollback.yml",
+        "rollout.yml",
+        "train.yml",
+    }
     assert [path.parent.name for path in ACTIONS] == ["setup"]
 
 
@@ -344,12 +370,32 @@ def test_provenance_is_attested_of_the_digest_that_the_release_handed_over() -> 
     }
 
 
-def test_the_token_of_an_app_goes_before_the_workflows_own() -> None:
-    job = load(GITHUB / "workflows" / "release.yml")["jobs"]["release"]
+@pytest.mark.parametrize(
+    ("workflow", "name", "command"),
+    [
+        ("release.yml", "release", "release"),
+        ("rollout.yml", "rollout", "rollout"),
+        ("rollback.yml", "rollback", "rollback"),
+    ],
+)
+def test_the_token_of_an_app_goes_before_the_workflows_own(workflow: str, name: str, command: str) -> None:
+    job = load(GITHUB / "workflows" / workflow)["jobs"][name]
     (app,) = [step for step in job["steps"] if step.get("id") == "app"]
     assert app["if"] == "vars.APP_ID != ''"
     granted = {name.removeprefix("permission-") for name in app["with"] if name.startswith("permission-")}
     assert granted <= {scope for scope, access in job["permissions"].items() if access == "write"}
-    (release,) = [step for step in job["steps"] if step.get("id") == "release"]
-    assert release["env"]["TRUNKLINE_TOKEN"] == "${{ steps.app.outputs.token }}"
-    assert release["env"]["GITHUB_TOKEN"] == "${{ github.token }}"
+    (does,) = [step for step in job["steps"] if step.get("run", "").startswith(f"trunkline {command} ")]
+    assert does["env"]["TRUNKLINE_TOKEN"] == "${{ steps.app.outputs.token }}"
+    assert does["env"]["GITHUB_TOKEN"] == "${{ github.token }}"
+
+
+def test_a_rollout_is_looked_at_one_at_a_time_for_a_model_and_keeps_no_rollback_waiting() -> None:
+    workflow = load(GITHUB / "workflows" / "rollout.yml")
+    assert set(workflow[True]) == {"schedule", "workflow_dispatch"}
+    assert workflow["concurrency"] == {"group": "rollout-run-${{ github.run_id }}", "cancel-in-progress": False}
+    job = workflow["jobs"]["rollout"]
+    assert job["concurrency"] == {"group": "rollout-${{ matrix.model }}", "cancel-in-progress": False}
+    assert job["strategy"]["fail-fast"] is False
+    rollback = load(GITHUB / "workflows" / "rollback.yml")
+    assert set(rollback[True]) == {"workflow_dispatch"}
+    assert rollback["concurrency"] == {"group": "rollback-${{ inputs.model }}", "cancel-in-progress": False}
