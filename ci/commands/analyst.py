@@ -6,29 +6,26 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ci.adapters import git, shell
-from ci.adapters.files import parse_yaml
 from ci.adapters.prometheus import Prometheus, address
 from ci.adapters.remote import Remote
 from ci.commands.analysis import look
+from ci.commands.merged import Base
 from ci.core.analysis import Unknown, at_weight, earlier
-from ci.core.canary.rules import KEY, parse_rules
 from ci.core.errors import ConfigurationError, EnvironmentFault, did_you_mean
-from ci.core.params import parse_root
-from ci.core.release import parse, path_of
-from ci.core.strict import Place
+from ci.core.release import path_of
+from ci.core.rollouts.ways_back import came
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from ci.core.bot import Read
     from ci.core.canary.records import Rollout
-    from ci.core.canary.rules import Rules
     from ci.core.params import Releasing
-    from ci.core.release import Release
+    from ci.core.release import Release, Version
 
 EVERY = 15.0
 """Seconds for which a look is good: no window of the evidence is shorter than twice that."""
@@ -38,51 +35,26 @@ PATIENCE = 25.0
 """Seconds to wait for a look that somebody else has begun."""
 
 
-@dataclass(frozen=True)
-class Files:
-    """The files of one commit, or of the work tree (`commit` None)."""
-
-    root: Path
-    commit: str | None = None
-
-    def read(self, path: str) -> str | None:
-        """The text of a file, None where there is none."""
-        if self.commit is not None:
-            return git.show(self.root, self.commit, path)
-        here = self.root / path
-        return here.read_text(encoding="utf-8") if here.is_file() else None
-
-    def changed(self, path: str) -> float | None:
-        """When the file was last changed on the main line, in seconds of Unix time; None where git does not know."""
-        asked = ["git", "log", "-1", "--first-parent", "--format=%ct", self.commit or "HEAD", "--", path]
-        done = shell.run(asked, cwd=self.root, check=False)
-        return float(done.out) if done.code == 0 and done.out.strip() else None
-
-
-def newest(root: Path) -> Files:
-    """What the remote `origin` has on its default branch, which need not be checked out; HEAD without a remote."""
+def newest(root: Path) -> Base:
+    """What the remote `origin` has on its default branch, whatever is checked out; HEAD without a remote."""
     url = shell.run(["git", "remote", "get-url", "origin"], cwd=root, check=False).out.strip()
     if not url:
-        return Files(root, git.head(root))
+        return at_hand(root)
     told = shell.run(["git", "symbolic-ref", "refs/remotes/origin/HEAD"], cwd=root, check=False).out.strip()
-    ref = f"refs/heads/{told.removeprefix('refs/remotes/origin/') or 'main'}"
-    commit = Remote(root, url).fetch(ref).get(ref)
+    name = told.removeprefix("refs/remotes/origin/") or "main"
+    commit = Remote(root, url).fetch(f"refs/heads/{name}").get(f"refs/heads/{name}")
     if commit is None:
-        raise EnvironmentFault(f"origin has no {ref}; clone it again, with its default branch.")
-    return Files(root, commit)
+        raise EnvironmentFault(f"origin has no branch {name}; clone it again, with its default branch.")
+    return Base(root, name, commit)
 
 
-def rules_of(read: Read, model: str) -> tuple[Releasing, Rules]:
-    """Where and how a model is rolled out, by the params.yaml files. Raises Unknown, and ConfigurationError."""
-    root = parse_root(*parse_yaml(read("params.yaml") or "", "params.yaml"))
-    if model not in root.models:
-        raise Unknown(f"there is no model {model[:80]!r} in params.yaml; {did_you_mean(model, root.models)}")
-    if root.release is None:
-        raise ConfigurationError("params.yaml has no `release`, so nothing is rolled out.", file="params.yaml")
-    path = f"ml/models/{model}/params.yaml"
-    data, line_of = parse_yaml(read(path) or "", path)
-    own = data.get(KEY) if isinstance(data, dict) else None
-    return root.release, parse_rules(root.defaults.rollout, own, Place(path, line_of, (KEY,)))
+def at_hand(root: Path) -> Base:
+    """What is committed here. Raises ConfigurationError before the first commit."""
+    git.require_repository(root)
+    commit = git.head(root)
+    if commit is None:
+        raise ConfigurationError(f"nothing is committed in {root} yet, so nothing is rolled out.")
+    return Base(root, "HEAD", commit)
 
 
 @dataclass
@@ -122,11 +94,11 @@ class Seen:
 class Analyst:
     """Looks, and keeps what was seen. What is lost with the process is read from Prometheus again."""
 
-    def __init__(self, files: Callable[[], Files], clock: Callable[[], float] = time.time) -> None:
-        self._ask = files
+    def __init__(self, ask: Callable[[], Base], clock: Callable[[], float] = time.time) -> None:
+        self._ask = ask
         self._clock = clock
         self._fetching = Turn("git", clock)
-        self._files: tuple[float, Files] | None = None
+        self._base: tuple[float, Base] | None = None
         self._seen: dict[tuple[str, str], Seen] = {}
 
     def look(self, model: str, environment: str, *, version: str | None = None, weight: int | None = None) -> Rollout:
@@ -136,13 +108,10 @@ class Analyst:
         Raises Unknown for names that params.yaml does not have, ConfigurationError where nothing, or another version,
         is being rolled out, and EnvironmentFault where Git or Prometheus cannot be asked.
         """
-        files = self._newest()
-        rules, judged = rules_of(files.read, model)
-        place = rules.environments.get(environment)
-        if place is None:
-            words = did_you_mean(environment, rules.environments)
-            raise Unknown(f"there is no environment {environment[:80]!r} in params.yaml; {words}")
-        release = _of(files, model, environment, version)
+        base = self._newest()
+        rules = _rules(base, model, environment)
+        place, judged = rules.environments[environment], base.judged_by(model)
+        release, canary = _of(base, model, environment, version)
         if weight is not None:
             release = at_weight(release, weight, place.steps)
         turn = Turn(f"the look at {model} in {environment}", self._clock)
@@ -152,7 +121,8 @@ class Analyst:
             if before is not None and _is_fresh(before, release, now):
                 return before
             prometheus = Prometheus(address(rules.prometheus))
-            since = files.changed(path_of(model, environment))
+            when = came(base.changes(model, environment), canary)
+            since = datetime.fromisoformat(when).timestamp() if when else None
             if before is None and weight is not None and (first := earlier(weight, place.steps)) is not None:
                 # Forgotten in mid-rollout: what came before is evidence, but nothing of it counts towards this step.
                 until_here = at_weight(release, first, place.steps)
@@ -160,27 +130,38 @@ class Analyst:
             seen.record = look(judged, release, place, before, prometheus, now=now, since=since)
             return seen.record
 
-    def _newest(self) -> Files:
-        """The files, asked for no more often than looks are taken."""
+    def _newest(self) -> Base:
+        """The default branch, asked for no more often than looks are taken."""
         with self._fetching.taken():
             now = self._clock()
-            if self._files is None or not 0 <= now - self._files[0] < EVERY:
-                self._files = now, self._ask()
-            return self._files[1]
+            if self._base is None or not 0 <= now - self._base[0] < EVERY:
+                self._base = now, self._ask()
+            return self._base[1]
 
 
-def _of(files: Files, model: str, environment: str, version: str | None) -> Release:
-    """The release that has a canary, of this version where one is asked for. Raises ConfigurationError."""
-    path = path_of(model, environment)
-    text = files.read(path)
-    release = None if text is None else parse(text, path)
+def _rules(base: Base, model: str, environment: str) -> Releasing:
+    """How models are released, by the params.yaml there. Raises Unknown, and ConfigurationError."""
+    params = base.params()
+    if model not in params.models:
+        raise Unknown(f"there is no model {model[:80]!r} in params.yaml; {did_you_mean(model, params.models)}")
+    if params.release is None:
+        raise ConfigurationError("params.yaml has no `release`, so nothing is rolled out.", file="params.yaml")
+    if environment not in params.release.environments:
+        words = did_you_mean(environment, params.release.environments)
+        raise Unknown(f"there is no environment {environment[:80]!r} in params.yaml; {words}")
+    return params.release
+
+
+def _of(base: Base, model: str, environment: str, version: str | None) -> tuple[Release, Version]:
+    """The release and its canary, of this version where one is asked for. Raises ConfigurationError."""
+    release, path = base.release(model, environment), path_of(model, environment)
     if release is None or release.spec.canary is None:
         raise ConfigurationError(f"nothing of {model} is being rolled out in {environment}.", file=path)
     if version not in {None, release.spec.canary.version}:
         raise ConfigurationError(
             f"{path} has version {release.spec.canary.version} as the canary by now, not {version}.", file=path
         )
-    return release
+    return release, release.spec.canary
 
 
 def _is_fresh(before: Rollout, release: Release, now: float) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ci.adapters import answering
-from ci.commands.analyst import Analyst, Files, newest
+from ci.commands.analyst import Analyst, at_hand, newest
 from ci.core.analysis import Unknown, answer
 from ci.core.errors import ConfigurationError, EnvironmentFault, TrunklineError
 from ci.core.loglines import quiet
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
         return _serve(root, args.host, args.port)
     if not (args.model and args.environment):
         raise ConfigurationError("name both MODEL and --environment.")
-    _print(Analyst(lambda: Files(root)).look(args.model, args.environment))
+    _print(Analyst(lambda: at_hand(root)).look(args.model, args.environment))
     return 0
 
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from ci.adapters import rollouts, templates
 from ci.adapters.prometheus import Prometheus, address
-from ci.commands import analysis, bringing, merged, settling
+from ci.commands import analysis, bringing, engine, merged, settling
+from ci.core import argo
 from ci.core.bot import Proposal
 from ci.core.errors import EnvironmentFault
 from ci.core.loglines import quiet
@@ -95,7 +96,7 @@ class Rolling:
             now=now(),
             since=datetime.fromisoformat(when).timestamp() if when else None,
         )
-        return changing.settled(before, seen)
+        return changing.settled(before, argo.settled(seen, engine.decided(base.read, release)))
 
     def _make_true(self, base: Base, release: Release, rollout: Rollout, again: Rollout | None) -> None:
         """Have what was decided on the default branch; a pull request that `again` opened for it keeps its words."""

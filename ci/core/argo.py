@@ -14,6 +14,7 @@ from ci.core.manifests.objects import dig
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ci.core.canary.records import Rollout
     from ci.core.manifests.objects import Object
     from ci.core.release import Release
 
@@ -46,10 +47,21 @@ def decision(release: Release, rollout: Object | None, sets: Sequence[Object]) -
         return Decision(action="rollback", words=words, facts=facts)
     if stable == current:
         words = f"Argo Rollouts finished the rollout of version {canary.version}"
-        return Decision(action="promote", words=words, weight=100, facts=facts)
+        return Decision(action="promote", words=words, facts=facts)
     weight = dig(status, "canary", "weights", "canary", "weight")
     share = f", now with {weight} per cent of the traffic" if weight is not None else ""
     return Decision(action="hold", words=f"Argo Rollouts is rolling version {canary.version} out{share}", facts=facts)
+
+
+def settled(seen: Rollout, decided: Decision | None) -> Rollout:
+    """`seen` with what the controller came to, `decided`; None where there is no controller.
+
+    Steps and promotions are the controller's alone. Evidence to go back counts whether or not the controller has heard
+    of it: the commit takes the canary out of what it is to run.
+    """
+    if decided is None or (decided.action == "hold" and seen.decision.action == "rollback"):
+        return seen
+    return seen.model_copy(update={"decision": decided})
 
 
 def _images(replicas: Object) -> set[str]:

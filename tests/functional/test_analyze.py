@@ -5,12 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
-import signal
 import socket
 import subprocess
 import sys
-import time
 import tomllib
 import urllib.error
 import urllib.request
@@ -22,49 +19,15 @@ import pytest
 import yaml
 
 from ci.adapters.answering import AT_A_TIME
-from ci.cli import main
-from ci.core.manifests.overlays import placeholder
-from ci.core.release import dump, path_of, release
-from tests.project import ROOT, Project
+from tests import rollouts
+from tests.project import ROOT
+from tests.rollouts import FAILING, Stage, canary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-STABLE = placeholder("registry.example.com/line", "fraud", "production").spec.stable
-CANARY = STABLE.model_copy(
-    update={
-        "image": STABLE.image.replace("0" * 64, "2" * 64),
-        "version": "12",
-        "lineage": STABLE.lineage.model_copy(update={"model_hash": "2" * 64, "lock_hash": "2" * 64}),
-    }
-)
-MINUTES = 30
-pytestmark = pytest.mark.skipif(
-    not (shutil.which("prometheus") and shutil.which("promtool")), reason="needs `apt-get install prometheus`"
-)
-
-
-def samples(now: float) -> str:
-    """OpenMetrics of both tracks up to now: 10 requests a second each, of which the canary's fail 8 %, stable's 1 %."""
-    lines = ["# TYPE trunkline_serve_requests counter", "# TYPE process_start_time_seconds gauge"]
-    start = now - 60 * MINUTES - 3600
-    started, requests = [], []
-    for track, version, failed in (("canary", CANARY, 0.08), ("stable", STABLE, 0.01)):
-        place = f'environment="production",track="{track}",instance="{track}:8080",job="server"'
-        labels = f'{place},model="fraud",version="{version.lineage.model_hash[:12]}",route="infer"'
-        for step in range(4 * MINUTES + 1):
-            at, many = now - 60 * MINUTES + 15 * step, 150 * step
-            started.append(f"process_start_time_seconds{{{place}}} {start} {at}")
-            for code, count in (("200", many - int(failed * many)), ("500", int(failed * many))):
-                requests.append(f'trunkline_serve_requests_total{{{labels},code="{code}"}} {count} {at}')
-    return "\n".join([lines[0], *requests, lines[1], *started, "# EOF", ""])
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
+FREE = "http://127.0.0.1:9"
 
 
 def get(url: str) -> tuple[int, Any]:
@@ -75,48 +38,12 @@ def get(url: str) -> tuple[int, Any]:
         return refused.code, json.load(refused)
 
 
-@contextmanager
-def running(*args: str, **kwargs: Any) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(args, text=True, **kwargs)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
 @pytest.fixture
-def prometheus(tmp_path: Path) -> Iterator[str]:
-    """A Prometheus that has seen half an hour of both tracks."""
-    (tmp_path / "samples").write_text(samples(time.time() // 15 * 15))
-    made = ["promtool", "tsdb", "create-blocks-from", "openmetrics", str(tmp_path / "samples"), str(tmp_path / "data")]
-    subprocess.run(made, check=True, capture_output=True)
-    (tmp_path / "prometheus.yml").write_text("{}")
-    port = free_port()
-    told = (f"--config.file={tmp_path / 'prometheus.yml'}", f"--storage.tsdb.path={tmp_path / 'data'}")
-    with running("prometheus", *told, f"--web.listen-address=127.0.0.1:{port}", stderr=subprocess.DEVNULL):
-        for _ in range(200):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/-/ready", timeout=5)
-                break
-            except OSError:
-                time.sleep(0.05)
-        yield f"http://127.0.0.1:{port}"
-
-
-@pytest.fixture
-def line(tmp_path: Path) -> Project:
-    """A repository in which fraud is being rolled out in production since before the samples."""
-    line = Project(tmp_path / "line")
-    path = line.root / path_of("fraud", "production")
-    path.parent.mkdir(parents=True)
-    path.write_text(dump(release("fraud", "production", stable=STABLE, canary=CANARY, weight=5)))
-    shutil.copy2(ROOT / "params.yaml", line.root)
-    line.git("init", "--quiet")
-    line.git("add", "-A")
-    when = f"@{int(time.time()) - 60 * MINUTES} +0000"
-    line.run("git", "commit", "--quiet", "--message", "Release", GIT_COMMITTER_DATE=when)
-    return line
+def line(watched: tuple[float, Mapping[str, str]], tmp_path: Path) -> Stage:
+    """A repository in which version 3 of churn, which fails, is rolled out in production."""
+    made = rollouts.stage(tmp_path / "line", *watched)
+    canary(made, FAILING)
+    return made
 
 
 def not_in_the_image() -> list[str]:
@@ -129,19 +56,23 @@ def not_in_the_image() -> list[str]:
 
 
 @contextmanager
-def serving(line: Project, prometheus: str) -> Iterator[str]:
-    env = {**os.environ, "TRUNKLINE_PROMETHEUS": prometheus}
+def serving(line: Stage, prometheus: str | None = None) -> Iterator[str]:
+    """The address of an analyzer, which ends as it is told to."""
+    env = {**os.environ, **line.surroundings, **({"TRUNKLINE_PROMETHEUS": prometheus} if prometheus else {})}
     lacking = f"import sys; sys.modules.update(dict.fromkeys({not_in_the_image()}))"
     script = f"{lacking}; from ci.cli import main; sys.exit(main(['analyze', '--serve', '--port', '0']))"
-    with running(
-        sys.executable, "-c", script, cwd=line.root, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as process:
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], cwd=line.root, env=env, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
         assert process.stdout
         found = re.search(r"http://127\.0\.0\.1:[0-9]+", process.stdout.readline())
         assert found
         yield found[0]
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+    finally:
+        process.terminate()
+        assert process.wait(20) == 0
 
 
 def argo(answer: Any) -> str:
@@ -158,10 +89,9 @@ def argo(answer: Any) -> str:
     return "inconclusive"
 
 
-def test_a_canary_that_fails_is_told_to_be_taken_back(line: Project, prometheus: str) -> None:
-    before = line.git("status", "--porcelain", "--ignored")
-    with serving(line, prometheus) as url:
-        place = f"{url}/v1/analysis/production/fraud?version=12"
+def test_a_canary_that_fails_is_told_to_be_taken_back(line: Stage) -> None:
+    with serving(line) as url:
+        place = f"{url}/v1/analysis/production/churn?version=3"
         status, found = get(f"{place}&weight=5")
         assert (status, found["decision"], argo(found)) == (200, "rollback", "failure"), found
         assert found["metrics"]["errors"]["e"] > found["metrics"]["errors"]["needed"]
@@ -169,23 +99,21 @@ def test_a_canary_that_fails_is_told_to_be_taken_back(line: Project, prometheus:
         assert {argo({"decision": one}) for one in ("step", "promote")} == {"success"}
         assert get(f"{place}&weight=5")[1] == found, "looked at once"
         assert get(f"{place}1&weight=5")[0] == 409, "of another canary nothing is said"
-        assert get(f"{url}/v1/analysis/production/frad")[0] == 404
-        assert get(f"{url}/healthz") == (200, {"ok": True})
-    with serving(line, prometheus) as url:  # it was restarted, and has forgotten all it saw
-        status, again = get(f"{url}/v1/analysis/production/fraud?version=12&weight=25")
-        assert (status, again["decision"], again["weight"]) == (200, "rollback", 25)
-        assert again["metrics"]["errors"]["e"] >= found["metrics"]["errors"]["e"] / 10
-    said = line.trunkline("analyze", "fraud", "--environment", "production", TRUNKLINE_PROMETHEUS=prometheus).stdout
-    assert "fraud in production, 5 %: rollback: " in said
-    assert line.git("status", "--porcelain", "--ignored") == before
+        assert get(f"{url}/v1/analysis/production/chrun")[0] == 404
+    with serving(line) as url:  # it was restarted in mid-rollout, and has forgotten all it saw
+        status, again = get(f"{url}/v1/analysis/production/churn?version=3&weight=25")
+    assert (status, again["decision"], again["weight"]) == (200, "rollback", 25)
+    assert again["metrics"]["errors"]["e"] == pytest.approx(found["metrics"]["errors"]["e"])
+    assert "churn in production, 5 %: rollback: " in line.run("analyze", "churn", "--environment", "production")
+    assert line.git("status", "--porcelain") == ""
+    assert not line.root.joinpath(line.bare).exists(), "nothing was written"
 
 
-def test_an_outage_is_neither_success_nor_failure(line: Project) -> None:
-    with serving(line, f"http://127.0.0.1:{free_port()}") as url:
-        place = f"{url}/v1/analysis/production/fraud?version=12&weight=5"
+def test_an_outage_is_neither_success_nor_failure(line: Stage) -> None:
+    with serving(line, FREE) as url:
+        place = f"{url}/v1/analysis/production/churn?version=3&weight=5"
         with ThreadPoolExecutor(AT_A_TIME + 8) as pool:
             asked = [pool.submit(get, place) for _ in range(AT_A_TIME + 8)]
-            assert {each.result()[0] for each in asked[-1:]} == {503}
             assert get(f"{url}/healthz") == (200, {"ok": True}), "busy, but well"
             found = [each.result() for each in asked]
         assert {status for status, _ in found} == {503}
@@ -194,9 +122,9 @@ def test_an_outage_is_neither_success_nor_failure(line: Project) -> None:
         assert "too much is being asked at once" in words
 
 
-def test_what_is_no_question_is_refused_in_json(line: Project) -> None:
-    with serving(line, "http://127.0.0.1:9") as url:
-        for asked in (b"POST /v1/analysis/production/fraud HTTP/1.0\r\n\r\n", b"\x16\x03\x01 nonsense\r\n\r\n"):
+def test_what_is_no_question_is_refused_in_json(line: Stage) -> None:
+    with serving(line, FREE) as url:
+        for asked in (b"POST /v1/analysis/production/churn HTTP/1.0\r\n\r\n", b"\x16\x03\x01 nonsense\r\n\r\n"):
             with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=20) as client:
                 client.sendall(asked)
                 answer = b"".join(iter(lambda: client.recv(4096), b""))
@@ -207,31 +135,19 @@ def test_what_is_no_question_is_refused_in_json(line: Project) -> None:
     ("args", "words"),
     [
         ((), "name MODEL and --environment, or --serve alone."),
-        (("fraud",), "name both MODEL and --environment."),
-        (("fraud", "--serve"), "name MODEL and --environment, or --serve alone."),
-        (("frad", "--environment", "production"), "did you mean 'fraud'?"),
-        (("fraud", "--environment", "staging"), "nothing of fraud is being rolled out in staging"),
+        (("churn",), "name both MODEL and --environment."),
+        (("churn", "--serve"), "name MODEL and --environment, or --serve alone."),
+        (("chrun", "--environment", "production"), "did you mean 'churn'?"),
+        (("churn", "--environment", "staging"), "nothing of churn is being rolled out in staging"),
     ],
 )
-def test_wrong_usage_is_told_in_a_sentence(
-    line: Project,
-    args: tuple[str, ...],
-    words: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.chdir(line.root)
-    assert main(["analyze", *args]) == 1
-    assert words in capsys.readouterr().err
+def test_wrong_usage_is_told_in_a_sentence(line: Stage, args: tuple[str, ...], words: str) -> None:
+    assert words in line.run("analyze", *args, code=1)
 
 
-def test_a_port_that_is_taken_is_told(
-    line: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(line.root)
+def test_a_port_that_is_taken_is_told(line: Stage) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        assert main(["analyze", "--serve", "--port", port]) == 2
-    assert f"cannot listen at 127.0.0.1:{port}: " in capsys.readouterr().err
+        assert f"cannot listen at 127.0.0.1:{port}: " in line.run("analyze", "--serve", "--port", port, code=2)

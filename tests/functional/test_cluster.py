@@ -16,19 +16,23 @@ from ci.core.argo import HASH
 from ci.core.errors import EnvironmentFault
 from ci.core.manifests import overlays
 from ci.core.release import release
+from tests import rollouts
 from tests.kubernetes import SCHEMAS, require_schemas
 from tests.project import ROOT
+from tests.rollouts import FIRST, HEALTHY, Stage, canary, version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 STABLE = overlays.placeholder("registry.example.com/line", "fraud", "production").spec.stable
 CANARY = STABLE.model_copy(update={"image": STABLE.image.replace("0" * 64, "2" * 64), "version": "12"})
 RELEASE = release("fraud", "production", stable=STABLE, canary=CANARY, weight=5)
 OVERLAY = overlays.overlay("fraud", "production")["k8s/models/fraud/production/kustomization.yaml"]
-ROLLOUT = "/apis/argoproj.io/v1alpha1/namespaces/fraud-production/rollouts/server-rollout"
-SETS = "/apis/apps/v1/namespaces/fraud-production/replicasets"
+IMAGES = {"aaa": STABLE.image, "bbb": CANARY.image}
+NAMESPACE = "fraud-production"
+ROLLOUT = "/apis/argoproj.io/v1alpha1/namespaces/{}/rollouts/server-rollout"
+SETS = "/apis/apps/v1/namespaces/{}/replicasets"
 
 
 class Api:
@@ -46,21 +50,22 @@ class Api:
         told = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404}
         return 404, {**told, "message": words}
 
-    def has(self, status: dict[str, Any]) -> None:
-        """Take in a Rollout with this status, and two ReplicaSets; both as their schemas want them."""
+    def has(self, status: dict[str, Any], images: Mapping[str, str] = IMAGES, namespace: str = NAMESPACE) -> None:
+        """Take in a Rollout with this status, and a ReplicaSet for each hash; all as their schemas want them."""
         made = next(yaml.safe_load_all((ROOT / "k8s/engines/argo-rollouts/rollout.yaml").read_text()))
-        made["metadata"]["namespace"] = "fraud-production"
-        sets = [replica_set("aaa", STABLE.image), replica_set("bbb", CANARY.image)]
+        made["metadata"]["namespace"] = namespace
+        sets = [replica_set(key, image, namespace) for key, image in images.items()]
         rollout = {**made, "status": status}
         assert schemas.errors(ROOT, [rollout, *sets]) == [[], [], []]
-        self.objects = {ROLLOUT: rollout, SETS: {"kind": "ReplicaSetList", "apiVersion": "apps/v1", "items": sets}}
+        listed = {"kind": "ReplicaSetList", "apiVersion": "apps/v1", "items": sets}
+        self.objects = {ROLLOUT.format(namespace): rollout, SETS.format(namespace): listed}
 
 
-def replica_set(key: str, image: str) -> dict[str, Any]:
+def replica_set(key: str, image: str, namespace: str) -> dict[str, Any]:
     labels = {"app.kubernetes.io/name": "server", HASH: key}
     template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "server", "image": image}]}}
     spec = {"selector": {"matchLabels": labels}, "template": template}
-    metadata = {"name": f"server-rollout-{key}", "namespace": "fraud-production", "labels": labels}
+    metadata = {"name": f"server-rollout-{key}", "namespace": namespace, "labels": labels}
     return {"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": metadata, "spec": spec}
 
 
@@ -114,7 +119,7 @@ def test_an_abort_is_heard_of_and_asks_for_nothing_else(api: Api) -> None:
     found = decided()
     assert found.action == "rollback"
     assert found.words.endswith(said)
-    assert api.asked == [ROLLOUT, SETS], "who may read these two may run this"
+    assert api.asked == [ROLLOUT.format(NAMESPACE), SETS.format(NAMESPACE)], "who may read these two may run this"
 
 
 def test_a_promotion_in_the_cluster_is_heard_of(api: Api) -> None:
@@ -136,3 +141,41 @@ def test_a_cluster_that_is_not_there_is_told_in_a_sentence(tmp_path: Path, monke
     configured(tmp_path, 9, monkeypatch)
     with pytest.raises(EnvironmentFault, match=r"the cluster does not say what is at /apis/argoproj.*kubectl's conf"):
         decided()
+
+
+@pytest.fixture
+def line(watched: tuple[float, Mapping[str, str]], tmp_path: Path) -> Stage:
+    """A repository in which Argo Rollouts takes a healthy canary through the steps of production."""
+    made = rollouts.stage(tmp_path / "line", *watched, how="rollback: push")
+    overlay = made.root / "k8s/models/churn/production/kustomization.yaml"
+    overlay.write_text(OVERLAY.replace("gateway-api", "argo-rollouts"))
+    canary(made, HEALTHY)
+    return made
+
+
+def told(api: Api, stable: str, **status: Any) -> None:
+    """Have the cluster run both versions of `line`, with this status."""
+    images = {"aaa": version(FIRST).image, "bbb": version(HEALTHY).image}
+    api.has({"currentPodHash": "bbb", "stableRS": stable, **status}, images, namespace="churn-production")
+
+
+def test_steps_are_the_clusters_and_an_abort_in_it_is_a_rollback_in_git(api: Api, line: Stage) -> None:
+    told(api, "aaa", phase="Progressing", canary={"weights": {"canary": {"weight": 25}, "stable": {"weight": 75}}})
+    assert "hold: Argo Rollouts is rolling version 2 out, now with 25 per cent" in line.run("rollout", at=12)
+    assert line.released().spec.weights.canary == 5
+    told(api, "aaa", abort=True, phase="Degraded", message="RolloutAborted: aborted by hand")
+    said = line.run("rollout", at=13)
+    assert "rollback: Argo Rollouts aborted the rollout of version 2: RolloutAborted: aborted by hand" in said
+    assert line.released() == release("churn", "production", stable=version(FIRST))
+    assert line.message().startswith(
+        "Roll churn 2 back in production\n\nArgo Rollouts aborted the rollout of version 2"
+    )
+    assert [issue.title for issue in line.issues()] == ["churn was rolled back in production"]
+    assert line.aliases() == {"champion": "1"}
+
+
+def test_what_the_cluster_made_stable_is_promoted_in_git(api: Api, line: Stage) -> None:
+    told(api, "bbb", phase="Healthy")
+    assert "promote: Argo Rollouts finished the rollout of version 2" in line.run("rollout", at=12)
+    assert line.released() == release("churn", "production", stable=version(HEALTHY))
+    assert line.aliases() == {"champion": "2"}

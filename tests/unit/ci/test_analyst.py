@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ci.commands import analyst, analyze
-from ci.commands.analyst import AGAIN, EVERY, Analyst, Files, Turn, newest, rules_of
+from ci.commands.analyst import AGAIN, EVERY, Analyst, Turn, at_hand, newest
 from ci.core.analysis import Unknown, answer
 from ci.core.canary.records import Decision, Evidence, Rollout, Step
 from ci.core.errors import ConfigurationError, EnvironmentFault
@@ -120,17 +120,18 @@ def test_the_newest_commit_counts_and_nothing_is_checked_out(origin: Path, clone
     commit(origin, release("fraud", "production", stable=STABLE, canary=CANARY, weight=25), 1_900)
     now[0] += EVERY
     asks.look("fraud", "production")
-    assert (looks.asked[1]["weight"], looks.asked[1]["since"]) == (25, 1_900)
+    assert (looks.asked[1]["weight"], looks.asked[1]["since"]) == (25, 1_000), "it has been there since"
     assert looks.asked[1]["before"].step.weight == 5
     assert not (clone / "params.yaml").exists()
 
 
 def test_without_a_remote_it_is_the_commit_at_hand(origin: Path) -> None:
-    assert newest(origin) == Files(origin, git(origin, "rev-parse", "HEAD"))
+    assert newest(origin) == at_hand(origin)
+    assert newest(origin).commit == git(origin, "rev-parse", "HEAD")
 
 
 def test_one_look_is_taken_for_all_who_ask_at_once(clone: Path, looks: Looks) -> None:
-    asks = Analyst(lambda: Files(clone, git(clone, "rev-parse", "HEAD")), clock=lambda: 2_000.0)
+    asks = Analyst(lambda: at_hand(clone), clock=lambda: 2_000.0)
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda _: asks.look("fraud", "production"), range(8)))
     assert len(looks.asked) == 1
@@ -149,26 +150,18 @@ def test_a_look_that_takes_long_is_not_waited_for(monkeypatch: pytest.MonkeyPatc
 def test_what_was_forgotten_in_mid_rollout_counts_as_evidence_but_not_towards_the_step(
     clone: Path, looks: Looks
 ) -> None:
-    asks = Analyst(lambda: Files(clone, git(clone, "rev-parse", "HEAD")), clock=lambda: 2_000.0)
+    asks = Analyst(lambda: at_hand(clone), clock=lambda: 2_000.0)
     asks.look("fraud", "production", weight=25)
     assert [one["weight"] for one in looks.asked] == [5, 25]
     assert looks.asked[1]["before"].step.weight == 5
     looks.asked.clear()
-    Analyst(lambda: Files(clone, git(clone, "rev-parse", "HEAD"))).look("fraud", "production", weight=5)
+    Analyst(lambda: at_hand(clone)).look("fraud", "production", weight=5)
     assert [one["weight"] for one in looks.asked] == [5]
-
-
-def test_a_model_has_its_own_rules() -> None:
-    read = {"params.yaml": PARAMS, "ml/models/fraud/params.yaml": "rollout: {requests: 9}\n"}.get
-    _, rules = rules_of(read, "fraud")
-    assert (rules.minutes, rules.requests) == (7, 9)
-    with pytest.raises(ConfigurationError, match=r"ml/models/fraud/params.yaml:1: unknown key 'reqests'"):
-        rules_of({"params.yaml": PARAMS, "ml/models/fraud/params.yaml": "rollout: {reqests: 9}\n"}.get, "fraud")
 
 
 @pytest.fixture
 def answered(clone: Path, looks: Looks) -> Any:
-    asks = Analyst(lambda: Files(clone, git(clone, "rev-parse", "HEAD")), clock=lambda: 2_000.0)
+    asks = Analyst(lambda: at_hand(clone), clock=lambda: 2_000.0)
     return lambda path, **query: analyze._answer(asks, path, query)
 
 
@@ -199,7 +192,7 @@ def test_what_is_no_decision_is_no_success(answered: Any, path: str, query: Any,
 
 def test_an_outage_is_no_success_and_is_asked_about_once_by_all_who_wait(clone: Path, looks: Looks) -> None:
     now = [2_000.0]
-    asks = Analyst(lambda: Files(clone, git(clone, "rev-parse", "HEAD")), clock=lambda: now[0])
+    asks = Analyst(lambda: at_hand(clone), clock=lambda: now[0])
     looks.fault = EnvironmentFault("Prometheus cannot be asked.")
     for _ in range(3):
         found = analyze._answer(asks, "/v1/analysis/production/fraud", {})

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ci.core import argo
+from ci.core.canary.records import Decision, Rollout, Step
 from ci.core.manifests.overlays import placeholder
 from ci.core.release import release
 
@@ -44,7 +45,7 @@ def test_a_canary_that_cannot_finish_is_one_to_go_back_from() -> None:
 
 def test_a_canary_that_is_stable_by_now_is_promoted() -> None:
     found = told(stableRS="bbb", phase="Healthy")
-    assert (found.action, found.weight) == ("promote", 100)
+    assert (found.action, found.weight) == ("promote", None), "it has happened: nobody is to be asked"
 
 
 @pytest.mark.parametrize(
@@ -75,3 +76,25 @@ def test_a_cluster_without_the_rollout_changes_nothing() -> None:
         argo.decision(alone, {"kind": "Rollout", "status": {"abort": True}}, SETS).words
         == "nothing is being rolled out"
     )
+
+
+@pytest.mark.parametrize(
+    ("seen", "decided", "comes"),
+    [
+        ("step", None, "step"),
+        ("step", "hold", "hold"),
+        ("promote", "hold", "hold"),
+        ("rollback", "hold", "rollback"),
+        ("hold", "rollback", "rollback"),
+        ("hold", "promote", "promote"),
+    ],
+)
+def test_steps_are_the_controllers_and_evidence_to_go_back_counts(seen: Any, decided: Any, comes: str) -> None:
+    told = Decision(action=decided, words="the controller") if decided else None
+    step = Step(weight=5, since=0.0)
+    names = {"stable": "a", "canary": "b", "stable_digest": "c", "canary_digest": "d"}
+    record = Rollout(
+        model="fraud", environment="production", **names, started=0.0, seen_until=0.0, looked=0.0, step=step,
+        decision=Decision(action=seen, words="the evidence"),
+    )  # fmt: skip
+    assert argo.settled(record, told).decision.action == comes
