@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import promql_parser
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from ci.adapters import schemas
+from ci import cli
+from ci.adapters import answering, schemas
+from ci.commands import analyze
+from ci.core import units
 from ci.core.manifests import hardening
 from ci.core.manifests.overlays import overlay
 from ci.core.params import parse_root
@@ -97,6 +101,43 @@ def test_who_may_ask_is_told_where_clusters_are_made_ready() -> None:
     text = (ROOT / "docs/kubernetes.md").read_text()
     assert "`trunkline.dev/asks: models`" in text
     assert f"in the namespace `{monitoring['kubernetes.io/metadata.name']}`" in text
+
+
+def test_argo_rollouts_asks_where_the_analyzer_answers() -> None:
+    template = read("engines/argo-rollouts/analysistemplate.yaml")["spec"]
+    (metric,) = template["metrics"]
+    url = metric["provider"]["web"]["url"]
+    for arg in template["args"]:
+        url = url.replace(f"{{{{args.{arg['name']}}}}}", arg.get("value", "5"))
+    asked = urlsplit(url)
+    service, namespace = read("analysis/service.yaml"), read("analysis/kustomization.yaml")["namespace"]
+    assert asked.netloc == f"{service['metadata']['name']}.{namespace}.svc"
+    assert service["spec"]["ports"][0]["port"] == 80
+    place = analyze.PLACE.fullmatch(asked.path)
+    assert place
+    assert place.groupdict() == {"environment": "environment", "model": "model"}
+    assert parse_qs(asked.query) == {"version": ["0"], "weight": ["5"]}
+    (container,) = read("analysis/deployment.yaml")["spec"]["template"]["spec"]["containers"]
+    assert {container[f"{kind}Probe"]["httpGet"]["path"] for kind in ("readiness", "liveness")} == {answering.HEALTH}
+    assert container["args"][-1] == str(container["ports"][0]["containerPort"])
+    cli.parser("analyze").parse_args(container["args"])
+
+
+def test_the_analyzers_image_is_made_of_what_is_pinned() -> None:
+    lines = (K8S / "analysis/Dockerfile").read_text().splitlines()
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    assert f"FROM {params['release']['base']}" in lines
+    pinned = {line.partition("==")[0].lower() for line in (ROOT / "constraints.txt").read_text().splitlines()}
+    (installed,) = (line.partition(" constraints.txt ")[2].split() for line in lines if "pip install" in line)
+    assert set(installed) <= pinned
+
+
+def test_units_are_told_by_the_header_that_is_documented() -> None:
+    routes = yaml.safe_load_all((K8S / "base/httproute.yaml").read_text())
+    matches = [match for route in routes for rule in route["spec"]["rules"] for match in rule["matches"]]
+    (header,) = [header for match in matches for header in match.get("headers", ())]
+    assert (header["name"], header["value"]) == (units.HEADER, units.NOBODY)
+    assert f'headers["{units.HEADER}"]' in (ROOT / "docs/kubernetes.md").read_text()
 
 
 def test_a_pod_is_given_the_time_that_it_takes_to_drain() -> None:

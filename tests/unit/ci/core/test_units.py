@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 import pytest
 
 from ci.core.units import DIGITS, NOBODY, pattern
+from tests.docker.programs import find
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PREFIXES = [f"{number:0{DIGITS}x}" for number in range(16**DIGITS)]
 PLAIN = re.compile(r"\^(\((?P<ways>[0-9a-f\[\]|-]+)\)|\[[0-9a-f-]+\])?\[0-9a-f\][*+]\$")
@@ -42,6 +49,16 @@ def test_the_whole_value_matches_or_nothing_of_it() -> None:
 @pytest.mark.parametrize("weight", range(1, 101))
 def test_every_dialect_reads_it_alike(weight: int) -> None:
     assert PLAIN.fullmatch(pattern(weight))
+
+
+def test_go_reads_it(tmp_path: Path) -> None:
+    """Prometheus is written in Go, and has its regular expressions by the library that most gateways have them by."""
+    rules = [{"regex": pattern(weight), "target_label": "x", "replacement": "x"} for weight in range(101)]
+    (tmp_path / "prometheus.yml").write_text(
+        json.dumps({"scrape_configs": [{"job_name": "x", "relabel_configs": rules}]})
+    )
+    tool = find("promtool", package="prometheus")
+    subprocess.run([tool, "check", "config", str(tmp_path / "prometheus.yml")], check=True, capture_output=True)
 
 
 def test_a_quarter_reads_as_one() -> None:
