@@ -289,6 +289,14 @@ def test_a_rollout_takes_the_steps_of_params_yaml() -> None:
     (found,) = engines.steps(rollouts(), Environment(steps=[100]))
     assert found.words.startswith("its steps set 5 %, ask about 5 %, wait for a person, set 50 %, ask about 50 %, but")
     assert "but params.yaml's do nothing; patch" in found.words
+    asks = [{"name": "weight", "value": "5"}]
+    other = broken(
+        rollouts(),
+        "Rollout",
+        "rollout",
+        lambda r: r["spec"]["strategy"]["canary"]["steps"][4]["analysis"].update(args=asks),
+    )
+    assert "set 50 %, ask about 5 %" in engines.steps(other, Environment(steps=[5, 50, 100], approve=[50]))[0].words
     for steps in ([5, 50, 100], [5, 25, 100]):
         assert engines.steps(rollouts(), Environment(steps=steps)), "nothing is to be waited for"
 
