@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import subprocess
-import sys
 import threading
 import time
 from collections import deque
@@ -18,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 
 from ml.serve.errors import CannotStart, shown
+from ml.serve.log_process import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -70,7 +69,8 @@ class Inferences:
         self._queue: deque[_Asked] = deque()
         self._taken_in = 0  # bytes, ever; only `offer` writes it
         self._handed_on = 0  # likewise, only the thread
-        self._closing = False
+        self._failed = 0  # writers, since one stored something
+        self._end = threading.Event()
         header = {
             "url": settings.url,
             "seconds": settings.seconds,
@@ -83,7 +83,7 @@ class Inferences:
             "sensitive": dict(record.sensitive),
         }
         self._header = orjson.dumps(header) + b"\n"
-        self._writer = _Writer(self._header)
+        self._writer = Writer(self._header)
         self._thread = threading.Thread(target=self._run, name="inference log", daemon=True)
 
     def start(self) -> None:
@@ -117,119 +117,53 @@ class Inferences:
     def close(self, seconds: float) -> None:
         """Hand on what is queued and let it be stored, for that long at most; what is not is counted as dropped."""
         until = time.monotonic() + seconds
-        self._closing = True
+        self._end.set()
         self._thread.join(seconds)
         if self._thread.is_alive():  # it waits for a writer that waits for its store
             self._writer.kill()
             self._thread.join()
-        self._forget(self._writer.end(max(0.1, until - time.monotonic())))
+        self._ended(max(0.1, until - time.monotonic()))
         while self._queue:
             self._lost += len(self._queue.popleft().scores)
 
     def _run(self) -> None:
-        failed = 0
-        while True:
+        while self._queue or not self._end.is_set():
             some = [self._queue.popleft() for _ in range(min(AT_ONCE, len(self._queue)))]
-            if not some and self._closing:
-                return
             if some:
+                lines = b"".join(_lines(asked, self._names) for asked in some)
                 try:
-                    lines = b"".join(_lines(asked, self._names) for asked in some)
                     self._writer.send(lines, sum(len(asked.scores) for asked in some))
-                    failed = 0
                 except OSError:
-                    if self._closing:
+                    self._ended(0.1)
+                    if not self._restarted():
                         return
-                    self._restart(failed)
-                    failed += 1
                 self._handed_on += sum(asked.size for asked in some)
             else:
-                time.sleep(IDLE)
+                self._end.wait(IDLE)
             self._hear()
 
     def _hear(self) -> None:
-        self._written += self._writer.stored()
+        if stored := self._writer.stored():
+            self._written += stored
+            self._failed = 0
 
-    def _restart(self, failed: int) -> None:
-        self._forget(self._writer.end(0.1))
-        log.error("the inference log's writer ended; requests are served on, and it is started again")
-        time.sleep(PAUSES[min(failed, len(PAUSES) - 1)])
-        self._writer = _Writer(self._header)
-
-    def _forget(self, outstanding: int) -> None:
+    def _ended(self, seconds: float) -> None:
+        """End the writer, and count what it did and did not store."""
+        lost = self._writer.end(seconds)
         self._hear()
-        self._lost += outstanding
+        self._lost += lost
 
-
-class _Writer:
-    """The process that stores, and the rows that it was sent and has not stored."""
-
-    def __init__(self, header: bytes) -> None:
-        command = [sys.executable, "-m", "ml.serve.log_writer"]
-        # In a session of its own: what a terminal or a supervisor tells the server's group, the server passes on.
-        # Unbuffered, since a buffer's lock would keep others waiting on whoever waits for a full pipe.
-        self._process = subprocess.Popen(
-            command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
-        )
-        assert self._process.stdin is not None  # noqa: S101 - mypy cannot know
-        assert self._process.stdout is not None  # noqa: S101 - as above
-        self._stdin, self._stdout = self._process.stdin, self._process.stdout
-        self._lock = threading.Lock()
-        self._sent = self._stored = self._told = 0
-        self._ready = threading.Event()
-        self._words = ""
-        self._ears = threading.Thread(target=self._listen, name="inference log's answers", daemon=True)
-        self._ears.start()
-        self._write(header)
-
-    def refusal(self) -> str:
-        """Why it cannot store anything, once it knows; empty where it can."""
-        self._ready.wait()
-        return self._words
-
-    def send(self, lines: bytes, rows: int) -> None:
-        """Hand rows on; waits while it is busy. Raises OSError when it is gone."""
-        self._sent += rows
-        self._write(lines)
-
-    def stored(self) -> int:
-        """How many rows it stored since this was last asked."""
-        with self._lock:
-            new, self._told = self._stored - self._told, self._stored
-        return new
-
-    def end(self, seconds: float) -> int:
-        """Let it store what it has, and end it after so many seconds. How many rows it was sent and did not store."""
-        self._stdin.close()
-        try:
-            self._process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self.kill()
-        self._ears.join()
-        return self._sent - self._stored
-
-    def kill(self) -> None:
-        """End it at once."""
-        self._process.kill()
-        self._process.wait()
-
-    def _write(self, lines: bytes) -> None:
-        rest = memoryview(lines)
-        while rest:
-            rest = rest[self._stdin.write(rest) :]
-
-    def _listen(self) -> None:
-        for line in self._stdout:
-            word, _, rest = line.decode().strip().partition(" ")
-            if word == "stored":
-                with self._lock:
-                    self._stored += int(rest)
-            elif word == "cannot":
-                self._words = rest
-            self._ready.set()
-        if not self._ready.is_set():
-            self._words = "the inference log's writer ended at its start; its last lines above say why"
-        self._ready.set()
+    def _restarted(self) -> bool:
+        """Start another writer, sooner or later; False where the server ends before that."""
+        log.error("the inference log's writer ended; requests are served on, and it is started again")
+        while not self._end.wait(PAUSES[min(self._failed, len(PAUSES) - 1)]):
+            self._failed += 1
+            try:
+                self._writer = Writer(self._header)
+            except OSError:
+                continue
+            return True
+        return False
 
 
 def require_loggable(record: Record, columns: Mapping[str, Column], settings: LogSettings) -> None:

@@ -205,3 +205,19 @@ def test_a_store_that_never_answers_holds_nothing_up(tmp_path: Path, monkeypatch
     kept.log.close(0.5)
     assert time.monotonic() - began < 10
     assert kept.log.counts() == (0, 100 * (number + 1))
+
+
+def test_a_writer_that_cannot_be_started_again_holds_no_end_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = Kept(tmp_path, str(tmp_path / "log"))
+    kept.log.start()
+    monkeypatch.setattr("sys.executable", str(tmp_path / "none"))
+    monkeypatch.setattr(inferences, "PAUSES", (0.01, 60.0))
+    kept.log._writer.kill()
+    kept.offer("a", "x")
+    while not kept.log.counts()[1] or kept.log._failed < 1:
+        time.sleep(0.01)
+    kept.offer("b", "x", "y")
+    began = time.monotonic()
+    kept.log.close(5)
+    assert time.monotonic() - began < 30
+    assert kept.log.counts() == (0, 3)
