@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import yaml
 from ci.adapters import files, shell
 from ci.adapters import mlflow as door
 from ci.adapters.mlflow import Models, Runs
+from ci.commands import kept as keeping
 from ci.commands import registering
 from ci.core import registered
 from ci.core.errors import ConfigurationError, EnvironmentFault
@@ -72,6 +74,9 @@ def test_a_version_knows_all_that_it_was_made_of(made: Trained) -> None:
     kept = {each.path for each in Models(made.root).client.list_artifacts(run.info.run_id)}
     assert Runs(made.root).file(run.info.run_id, "model/model.onnx") == made.artifact.read_bytes()
     assert Runs(made.root).file(run.info.run_id, "model/other.onnx") is None
+    wanted = keeping.Pinned("a", None, made.lineage.model_hash, "model.onnx", "train.parquet", "0")
+    assert keeping._of_mlflow(made.root, wanted, made.lineage) == {"model.onnx": made.artifact.read_bytes()}
+    assert keeping._of_mlflow(made.root, replace(wanted, model_hash="0"), made.lineage) == {}
     assert kept >= {"report.md", "verdict.json", "training.json", "validation.json", "constraints.txt", "model"}
 
 
