@@ -4,32 +4,36 @@ from __future__ import annotations
 
 import io
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 from ci.core.addresses import masked
 from ci.core.errors import ConfigurationError, EnvironmentFault
 from ci.core.explaining import Logged
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import polars as pl
+    from collections.abc import Iterable, Iterator
 
 LOCAL = frozenset({"file", "local"})
+AT_ONCE = 8  # files: of a store that is far away, each takes its time
 
 
 def find(url: str, request_id: str, *, since: datetime | None = None) -> tuple[Logged, ...]:
     """The rows of a request in the log at `url`, a folder or any fsspec URL; empty where it has none.
 
-    Files are opened newest hour first, up to the first that has the request: where an id was used twice, the last
-    counts. Hours before `since` are not opened. Raises ConfigurationError where there is no log, EnvironmentFault where
-    its store does not answer.
+    Hours are opened newest first, up to the first that has the request: where an id was used twice, the last counts.
+    Hours before `since` are not opened. Raises ConfigurationError where there is no log, EnvironmentFault where its
+    store does not answer.
     """
     store = _Store(url)
-    for path in store.files(since):
-        if found := store.rows(path, request_id):
-            return found
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for files in store.hours(since):
+            rows = [row for found in pool.map(partial(store.rows, request_id), files) for row in found]
+            if rows:
+                latest = max(row.time for row in rows)
+                return tuple(sorted((row for row in rows if row.time == latest), key=lambda row: row.row))
     return ()
 
 
@@ -47,30 +51,30 @@ class _Store:
         protocol = self._files.protocol
         self._is_local = not LOCAL.isdisjoint({protocol} if isinstance(protocol, str) else protocol)
 
-    def files(self, since: datetime | None) -> Iterator[str]:
-        """Paths, newest hour first."""
+    def hours(self, since: datetime | None) -> Iterator[list[str]]:
+        """The files of each hour, newest first."""
         models = self._parts(self._root.rstrip("/"), "model")
         if not models:
             raise ConfigurationError(
                 f"there is no inference log at {self._shown}: no folder there is called model=...; name another with "
                 "--log, or with SERVE_LOG as the servers have it."
             )
-        days = sorted({(day, path) for _, model in models for day, path in self._parts(model, "date")}, reverse=True)
-        for day, folder in days:
+        days = _grouped(part for _, model in models for part in self._parts(model, "date"))
+        for day, folders in days:
             if since is not None and day < f"{since:%Y-%m-%d}":
                 return
-            for hour, within in sorted(self._parts(folder, "hour"), reverse=True):
+            for hour, within in _grouped(part for folder in folders for part in self._parts(folder, "hour")):
                 if since is None or _hour(day, hour) > since - timedelta(hours=1):
-                    yield from sorted(path for path in self._listed(within) if path.endswith(".parquet"))
+                    yield [path for folder in within for path in self._listed(folder) if path.endswith(".parquet")]
 
-    def rows(self, path: str, request_id: str) -> tuple[Logged, ...]:
+    def rows(self, request_id: str, path: str) -> tuple[Logged, ...]:
         """The rows of a request in one file."""
         import polars as pl  # noqa: PLC0415 - a quarter of a second that only reading costs
 
         try:
             source = path if self._is_local else io.BytesIO(self._files.cat_file(path))
             found = pl.scan_parquet(source, glob=False).filter(pl.col("request_id") == request_id).collect()
-            return _logged(found)
+            return tuple(Logged.model_validate({"features": {}, **row}) for row in found.to_dicts())
         except FileNotFoundError:  # tidied away meanwhile
             return ()
         except Exception as error:  # polars' and each store's exceptions share no base
@@ -90,12 +94,12 @@ class _Store:
             raise EnvironmentFault(f"the inference log at {self._shown} does not answer: {_line(error)}.") from error
 
 
-def _logged(found: pl.DataFrame) -> tuple[Logged, ...]:
-    if found.is_empty():
-        return ()
-    latest = found.filter(found["time"] == found["time"].max()).sort("row")
-    rows: list[dict[str, Any]] = latest.to_dicts()
-    return tuple(Logged.model_validate({"features": {}, **row}) for row in rows)
+def _grouped(parts: Iterable[tuple[str, str]]) -> list[tuple[str, list[str]]]:
+    """The paths of each value, the greatest value first."""
+    found: dict[str, list[str]] = {}
+    for value, path in parts:
+        found.setdefault(value, []).append(path)
+    return sorted(found.items(), reverse=True)
 
 
 def _hour(day: str, hour: str) -> datetime:

@@ -65,6 +65,7 @@ async def serve(
     if serving.done():
         told.cancel()
         log.error("the HTTP server ended by itself: %s", serving.exception() or "no reason given")
+        _let_go(inferences, traces)
         return 2
     state.draining = True
     await end.grace(settings.grace_seconds)
@@ -73,11 +74,15 @@ async def serve(
     await serving
     runner.close()
     log.info("everything accepted is answered")
+    _let_go(inferences, traces)
+    return 0
+
+
+def _let_go(inferences: Inferences | None, traces: Traces | None) -> None:
     if inferences:
         inferences.close(LAST_SECONDS)
     if traces:
         traces.close(LAST_SECONDS)
-    return 0
 
 
 class End:
