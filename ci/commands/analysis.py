@@ -99,7 +99,8 @@ def _read(
             rollout = progress.passed_over(rollout, window.end)
         else:
             made |= _business_of(business, window)
-            rollout = progress.counted(rollout, window.end, made, edges, rules)
+            around = tallies.tallies(window.canary_edge, window.stable_edge, edges)
+            rollout = progress.counted(rollout, window.end, made, around, edges, rules)
     return rollout, lacking
 
 

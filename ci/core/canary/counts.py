@@ -64,6 +64,14 @@ class Run:
         more: Floats = self.counted[index] + np.floor(share * (self.counted[index + 1] - self.counted[index]) + 1e-9)
         return more
 
+    def around(self, edge: float) -> Floats:
+        """What was counted between the scrapes before and after `edge`: (c,)."""
+        index = int(np.searchsorted(self.times, edge, side="right")) - 1
+        if not 0 <= index < len(self.times) - 1:
+            return np.zeros(self.counted.shape[1])
+        more: Floats = self.counted[index + 1] - self.counted[index]
+        return more
+
     def covers(self, start: float, end: float) -> bool:
         """Whether it was seen on both sides of the stretch, or from its birth within it."""
         return bool(self.times[-1] >= end and (self.times[0] <= start or (self.whole and self.times[0] <= end)))
@@ -89,23 +97,38 @@ class Arm:
 
     def between(self, start: float, end: float) -> dict[Key, int]:
         """What all targets counted."""
-        total: dict[Key, int] = defaultdict(int)
-        for run in self.runs:
-            if run.times[0] <= end and run.times[-1] > start:
-                for key, more in zip(run.keys, run.at(end) - run.at(start), strict=True):
-                    if more:
-                        total[key] += int(more)
-        return total
+        return _total((run, run.at(end) - run.at(start)) for run in self._near(start, end))
+
+    def around(self, edge: float) -> dict[Key, int]:
+        """What all targets counted between their scrapes before and after `edge`."""
+        return _total((run, run.around(edge)) for run in self._near(edge, edge))
+
+    def _near(self, start: float, end: float) -> list[Run]:
+        return [run for run in self.runs if run.times[0] <= end and run.times[-1] > start]
+
+
+def _total(counted: Iterable[tuple[Run, Floats]]) -> dict[Key, int]:
+    total: dict[Key, int] = defaultdict(int)
+    for run, numbers in counted:
+        for key, more in zip(run.keys, numbers.tolist(), strict=True):
+            if more:
+                total[key] += int(more)
+    return total
 
 
 @dataclass(frozen=True)
 class Window:
-    """A half-minute. `unseen` names the arms that were not seen throughout; then the counts say nothing."""
+    """A half-minute. `unseen` names the arms that were not seen throughout; then the counts say nothing.
+
+    `canary_edge` and `stable_edge` are what was counted between the scrapes around its end.
+    """
 
     start: float
     end: float
     canary: Mapping[Key, int] = field(default_factory=dict)
     stable: Mapping[Key, int] = field(default_factory=dict)
+    canary_edge: Mapping[Key, int] = field(default_factory=dict)
+    stable_edge: Mapping[Key, int] = field(default_factory=dict)
     unseen: tuple[str, ...] = ()
 
 
@@ -135,7 +158,14 @@ def windows(canary: Arm, stable: Arm, *, seen_until: float, now: float, others: 
         if unseen:
             yield Window(start, end, unseen=unseen)
         else:
-            yield Window(start, end, canary.between(start, end), stable.between(start, end))
+            yield Window(
+                start,
+                end,
+                canary.between(start, end),
+                stable.between(start, end),
+                canary.around(end),
+                stable.around(end),
+            )
         start = end
 
 

@@ -35,6 +35,8 @@ SHARES: dict[Kind, float] = {
 QUANTILES = (0.95, 0.99)
 DECILES = tuple(level / 10 for level in range(1, 10))
 MOST_COLUMNS = 100
+JUMP, JUMP_OF_SHARES = 1.5, 0.15  # of odds between two half-minutes, and of a share of requests below any edge
+MOST_HELD = 20  # half-minutes
 BUSINESS, MISSING = "business ", "missing "
 
 
@@ -85,8 +87,57 @@ def start(metric: str, rules: Rules, *, at: float = 0.0, place: int = 0, edges: 
     )
 
 
-def add(evidence: Evidence, canary: Ints, stable: Ints, *, at: float = 0.0, lower_is_worse: bool = False) -> Evidence:
-    """The evidence with one more half-minute, which ends at `at`: counts per bucket of both arms, (b,) and (b,)."""
+def add(
+    evidence: Evidence,
+    canary: Ints,
+    stable: Ints,
+    *,
+    at: float = 0.0,
+    lower_is_worse: bool = False,
+    edge: Ints | None = None,
+) -> Evidence:
+    """The evidence with one more half-minute, which ends at `at`: counts per bucket of both arms, (b,) and (b,).
+
+    Scrapes of the two arms are seconds apart. Where something changes for both at an edge, a part of it is counted on
+    one arm before the edge and on the other after it, and either half-minute would be evidence of a difference that
+    there is not. So half-minutes between which both arms together changed are held, and counted as one when it is over.
+    `edge` is what both arms counted between the scrapes around `at`, (b,), which tells of a change that just began.
+    """
+    pooled = canary + stable
+    jumped = evidence.held < MOST_HELD and (
+        (bool(evidence.last) and jump(np.array(evidence.last), pooled)) or (edge is not None and jump(pooled, edge))
+    )
+    if evidence.held:
+        canary, stable = canary + np.array(evidence.held_canary), stable + np.array(evidence.held_stable)
+    evidence = evidence.model_copy(
+        update={
+            "last": tuple(pooled.tolist()),
+            "held_canary": tuple(canary.tolist()) if jumped else (),
+            "held_stable": tuple(stable.tolist()) if jumped else (),
+            "held": evidence.held + 1 if jumped else 0,
+        }
+    )
+    return evidence if jumped else _bet(evidence, canary, stable, at, lower_is_worse=lower_is_worse)
+
+
+def jump(before: Ints, after: Ints) -> bool:
+    """Whether two half-minutes, of both arms together, differ by more than chance and by much: (b,) and (b,).
+
+    Which arm a request fell on has no part in it, so that what is held says nothing of a difference between them.
+    """
+    n, m = int(before.sum()), int(after.sum())
+    if not n or not m:
+        return False
+    if len(before) == 2:
+        odds = _odds(after[BAD], m) / _odds(before[BAD], n)
+        share = (before[BAD] + after[BAD]) / (n + m)
+        spread = math.sqrt(share * (1 - share) * (1 / n + 1 / m))
+        return max(odds, 1 / odds) > JUMP and abs(after[BAD] / m - before[BAD] / n) > 3.5 * spread
+    apart = float(np.abs(np.cumsum(after) / m - np.cumsum(before) / n).max())
+    return apart > JUMP_OF_SHARES and apart * math.sqrt(n * m / (n + m)) > 2  # Kolmogorov and Smirnov's statistic
+
+
+def _bet(evidence: Evidence, canary: Ints, stable: Ints, at: float, *, lower_is_worse: bool) -> Evidence:
     held = bets.after(
         evidence.kind,
         np.array(evidence.log_e),
@@ -162,7 +213,8 @@ def rebucketed(evidence: Evidence, edges: tuple[float, ...]) -> Evidence:
     none = (0,) * (len(edges) + 1)
     whole = dict.fromkeys(("canary", "stable", "step_canary", "step_stable", "since_canary"), none)
     parts = dict.fromkeys(("standard", "since_standard"), tuple(map(float, none)))
-    return evidence.model_copy(update={**whole, **parts, "edges": edges})
+    held: dict[str, object] = {"last": (), "held_canary": (), "held_stable": (), "held": 0}
+    return evidence.model_copy(update={**whole, **parts, **held, "edges": edges})
 
 
 def measured(evidence: Evidence, *, lower_is_worse: bool = False) -> Evidence:

@@ -60,8 +60,11 @@ def passed_over(rollout: Rollout, end: float) -> Rollout:
     return rollout.model_copy(update={"seen_until": end, "skipped": rollout.skipped + skipped})
 
 
-def counted(rollout: Rollout, end: float, tallies: Tallies, edges: Edges, rules: Rules) -> Rollout:
-    """The record after a half-minute in which both arms were seen and had requests."""
+def counted(rollout: Rollout, end: float, tallies: Tallies, around: Tallies, edges: Edges, rules: Rules) -> Rollout:
+    """The record after a half-minute in which both arms were seen and had requests.
+
+    `around` is what was counted between the scrapes around its end.
+    """
     known = {each.metric: each for each in rollout.evidence}
     for metric, (canary, stable) in tallies.items():
         each = known.get(metric)
@@ -72,7 +75,14 @@ def counted(rollout: Rollout, end: float, tallies: Tallies, edges: Edges, rules:
             each = evidence.start(metric, rules, at=rollout.seen_until, place=place, edges=edges.get(metric, ()))
         elif each.edges != edges.get(metric, ()):
             each = evidence.rebucketed(each, edges.get(metric, ()))
-        known[metric] = evidence.add(each, canary, stable, at=end, lower_is_worse=lower(metric, rules))
+        known[metric] = evidence.add(
+            each,
+            canary,
+            stable,
+            at=end,
+            lower_is_worse=lower(metric, rules),
+            edge=sum(around[metric]) if metric in around else None,
+        )
     requests = int(tallies["errors"][0].sum())
     step = rollout.step
     done = rollout.model_copy(

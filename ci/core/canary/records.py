@@ -78,6 +78,12 @@ class Evidence(Part):
     since_canary: tuple[int, ...] = ()
     since_standard: tuple[float, ...] = ()
     found: Found | None = None
+    last: tuple[int, ...] = ()
+    """Both arms' counts in the last half-minute."""
+    held_canary: tuple[int, ...] = ()
+    held_stable: tuple[int, ...] = ()
+    """Counts of half-minutes, `held` of them, in which something changed for both arms: not in anything above yet."""
+    held: int = 0
 
     @property
     def e(self) -> float:

@@ -34,7 +34,7 @@ def looked(
     return look(rules, stands(weight), PLACE, before, Kept(series), now=T0 + 60 * minutes, since=since)
 
 
-HEALTHY = made(40)
+HEALTHY = made(31)
 
 
 def test_a_healthy_canary_is_stepped_and_promoted() -> None:
@@ -135,7 +135,7 @@ def test_a_clock_that_is_behind_holds_and_keeps_all() -> None:
     assert "clock" in found.decision.words
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(looks=st.lists(st.floats(0.1, 20), max_size=12), seed=st.integers(0, 3))
 def test_however_often_one_looks_the_evidence_is_the_same_to_the_last_bit(looks: list[float], seed: int) -> None:
     series = made(20, seed=seed, errors=0.015, started=70.0)
@@ -161,8 +161,8 @@ def test_another_canary_starts_anew() -> None:
 
 
 def test_an_hour_is_read_back_where_it_is_not_known_since_when() -> None:
-    assert looked(HEALTHY, 40, since=None).started == T0 - 1_200
-    assert looked(HEALTHY, 40, since=T0 - 10 * 86_400).started == T0 + 2_400 - 86_400
+    assert looked(HEALTHY[:3], 40, since=None).started == T0 - 1_200
+    assert looked(HEALTHY[:3], 40, since=T0 - 10 * 86_400).started == T0 + 2_400 - 86_400
 
 
 def test_no_look_for_a_day_leaves_out_what_is_older() -> None:
@@ -236,11 +236,11 @@ def test_all_of_the_traffic_leaves_nothing_to_compare() -> None:
 
 
 def test_a_look_at_a_busy_hour_takes_less_than_a_second_or_two() -> None:
-    busy = replace(STABLE_LOAD, rate=90.0, pods=4)
-    series = made(60, rate=10.0, pods=2, stable=busy)
+    busy = replace(STABLE_LOAD, rate=45.0, pods=2)
+    series = made(60, rate=5.0, stable=busy)
     for each in series:  # a thousand requests a second, without waiting for each to be drawn
         object.__setattr__(
-            each, "samples", [(t, v if "process" in each.labels["__name__"] else 10 * v) for t, v in each.samples]
+            each, "samples", [(t, v if "process" in each.labels["__name__"] else 20 * v) for t, v in each.samples]
         )
     started = time.process_time()
     found = looked(series, 60)
@@ -248,3 +248,14 @@ def test_a_look_at_a_busy_hour_takes_less_than_a_second_or_two() -> None:
     assert found.requests > 300_000
     assert len(found.points) <= MOST_POINTS
     assert len(found.model_dump_json()) < 60_000
+
+
+def test_an_outage_of_both_arms_is_no_evidence_though_they_are_scraped_seconds_apart() -> None:
+    found = []
+    for seed in range(8):
+        burst = (150.0 + 3 * seed, 160.0 + 3 * seed)
+        stable = replace(STABLE_LOAD, burst=burst, rate=450.0)
+        series = made(6, seed=seed, burst=burst, rate=50.0, stable=stable)
+        counters = [each for each in series if "bucket" not in each.labels["__name__"]]
+        found += [each.found.at - T0 for each in looked(counters, 6).evidence if each.found is not None]
+    assert [at for at in found if at > 120] == []

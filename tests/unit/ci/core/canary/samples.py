@@ -51,6 +51,8 @@ class Load:
     pods: int = 1
     started: float = -900.0
     every: float = 15.0
+    burst: tuple[float, float] = (0.0, 0.0)
+    """From when to when half of the requests fail, whatever the arm."""
 
     def series(self, seed: int, minutes: float) -> list[Series]:
         """From the arm's start to the end, with the labels that Prometheus gives."""
@@ -60,7 +62,10 @@ class Load:
             target = {"instance": f"{self.track}-{pod}", "environment": "production", "track": self.track}
             times = np.arange(T0 + self.started + rng.uniform(0, self.every), T0 + minutes * 60, self.every)
             n = rng.poisson(self.rate / self.pods * self.every, len(times))
-            bad = rng.binomial(n, self.errors)
+            inside = np.clip(
+                np.minimum(times - T0, self.burst[1]) - np.maximum(times - T0 - self.every, self.burst[0]), 0, None
+            )
+            bad = rng.binomial(n, self.errors + (0.5 - self.errors) * inside / self.every)
             refused = rng.binomial(n - bad, self.refused)
             good = n - bad - refused
             seconds = [rng.lognormal(math.log(0.03 * self.slower), 0.5, k) for k in good]
