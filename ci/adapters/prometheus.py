@@ -107,6 +107,12 @@ class Prometheus:
             start = until
         return [Series(dict(labels), sorted(samples.items())) for labels, samples in sorted(found.items())]
 
+    def require_reachable(self) -> None:
+        """Raise EnvironmentFault unless it answers a query now; asked once."""
+        answer = self._once("up[1s]", time.time())
+        if isinstance(answer, Again):
+            raise EnvironmentFault(f"{answer.why}; check that it runs and that {VARIABLE} or params.yaml names it.")
+
     def _ask(self, query: str, at: float) -> list[Series]:
         tried = 0
         while isinstance(answer := self._once(query, at), Again):

@@ -12,6 +12,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from ci.adapters import files, git, kustomize, shell
 from ci.commands import findings, forgecheck
@@ -49,6 +50,7 @@ def run(args: argparse.Namespace) -> int:  # noqa: ARG001 - every command has th
         "MLflow": lambda: [_mlflow(root)],
         "docker": lambda: [_docker(params)],
         "image registry": lambda: [_registry(params)],
+        "Prometheus": lambda: [_prometheus(params)],
         "kubectl": lambda: [_kubectl()],
         "GPU": lambda: [_gpu()],
     }
@@ -134,6 +136,23 @@ def _registry(params: Root) -> Finding:
         registry.require_reachable(where)
     except TrunklineError as fault:
         here = reference.parse(f"{where}/probe:probe").is_loopback  # what nobody has started yet is not out of order
+        return Finding(what, "missing" if here else "broken", fault.message)
+    return Finding(what, "ok", f"{where} answers.")
+
+
+def _prometheus(params: Root) -> Finding:
+    what = "Prometheus"
+    if params.release is None:
+        return Finding(
+            what, "missing", "params.yaml names none, so no rollout can be judged; write release.prometheus."
+        )
+    from ci.adapters import prometheus  # noqa: PLC0415 - as above
+
+    where = prometheus.address(params.release.prometheus)
+    try:
+        prometheus.Prometheus(where).require_reachable()
+    except TrunklineError as fault:
+        here = urlsplit(where).hostname in prometheus.LOOPBACK and not os.environ.get(prometheus.VARIABLE)
         return Finding(what, "missing" if here else "broken", fault.message)
     return Finding(what, "ok", f"{where} answers.")
 

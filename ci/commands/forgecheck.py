@@ -92,7 +92,8 @@ def _protection(github: GitHub, params: Root) -> list[Finding]:
         found = [Finding(what, "missing", words)]
     else:
         found = [Finding(what, "ok", f"{guard.branch} waits for {', '.join(guard.checks)}.")]
-    wanted = [name for name, one in params.release.environments.items() if one.auto_merge] if params.release else []
+    environments = params.release.environments if params.release else {}
+    wanted = [name for name, one in environments.items() if one.auto_merge or one.shadow or len(one.steps) > 1]
     if wanted and not guard.auto_merge:
         words = (
             f"params.yaml wants it for {', '.join(wanted)}; turn on “Allow auto-merge” in the repository's settings."

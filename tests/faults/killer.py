@@ -63,6 +63,7 @@ HEAVY = (
     "onnxruntime",
     "polars",
 )
+BEHIND = ("ci.commands.releasing", "ci.commands.candidate")
 MOST = 200  # runs; more would be an effect that is never the same
 
 
@@ -175,7 +176,8 @@ def run(root: Path, log: Path, command: list[str]) -> int:
 
 def warm(name: str) -> None:
     """Import what the command needs, once."""
-    for module in (*HEAVY, "ci.cli", f"ci.commands.{name}", "ci.commands.releasing", "ci.commands.candidate"):
+    behind = {"rollout": ("ci.commands.rollingout", "ci.commands.registering")}
+    for module in (*HEAVY, "ci.cli", f"ci.commands.{name}", *behind.get(name, BEHIND)):
         importlib.import_module(module)
 
 

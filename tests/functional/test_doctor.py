@@ -200,3 +200,11 @@ def test_github_out_of_order_is_broken_and_the_rest_is_looked_at(
     github.state.faults.clear()
     assert found["forge"][0] == "broken"
     assert found["DVC remote"][0] == "ok"
+
+
+def test_a_prometheus_that_was_named_and_does_not_answer_is_broken_and_one_here_was_not_started(
+    project: Project,
+) -> None:
+    state, words = doctor(project, code=2, TRUNKLINE_PROMETHEUS="http://127.0.0.1:9")["Prometheus"]
+    assert state == "broken"
+    assert "No answer came from Prometheus at http://127.0.0.1:9" in words

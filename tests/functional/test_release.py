@@ -149,6 +149,14 @@ def test_the_next_version_is_a_canary_compared_with_the_champion(in_production: 
     assert "production is rolling it out, now with 5 per cent of the traffic" in in_production.release("churn").stdout
     assert in_production.aliases() == {"candidate": "2", "champion": "1", "canary": "2"}
 
+    in_production.project.trunkline("rollback", "churn", "--reason", "it burns")
+    assert in_production.released("main", "production").spec.canary is None
+    assert in_production.aliases() == {"candidate": "2", "champion": "1"}
+    in_production.pull()
+    back = in_production.project.git("log", "-1", "--first-parent", "--format=%H")
+    assert f"production took it back in {back[:12]}" in in_production.release("churn").stdout
+    assert PRODUCTION not in in_production.pulls()
+
 
 def test_a_newer_merge_supersedes_the_pull_request_of_the_older(newer: Line) -> None:
     older = newer.pulls()[PRODUCTION]

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ci.adapters.github import NotFound
+from ci.adapters.github import Forbidden, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,8 +25,8 @@ class Issues:
     def open(self, marker: str, title: str, body: str, labels: Sequence[str]) -> str | None:
         """The address of the one issue with this marker, opened unless it is there, in whatever state.
 
-        Two that open it at once both look again, and the younger is closed. None where the repository has no issues,
-        which stderr says. Raises GitHubError.
+        Two that open it at once both look again, and the younger is closed. None where the repository has no issues or
+        the token may not open any, which stderr says: what an issue tells has happened. Raises GitHubError.
         """
         text = body if body.startswith(marker) else f"{marker}\n{body}"
         sent = {"title": title, "body": text, "labels": list(labels)}
@@ -47,8 +47,9 @@ class Issues:
                     change = {"state": "closed", "state_reason": "duplicate"}
                     self.client.send("PATCH", f"/repos/{self.repo}/issues/{issue['number']}", body=change)
                     issue = older
-        except NotFound:
-            print(f"{self.repo} keeps no issues, so none was opened: {title}", file=sys.stderr)
+        except (NotFound, Forbidden) as refused:
+            why = "keeps no issues" if isinstance(refused, NotFound) else "lets this token open no issues"
+            print(f"{self.repo} {why}, so none was opened: {title}", file=sys.stderr)
             return None
         return str(issue["html_url"])
 

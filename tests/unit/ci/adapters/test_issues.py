@@ -87,12 +87,14 @@ def test_a_token_of_another_name_is_told(github: GitHub, capsys: pytest.CaptureF
     assert "This token writes as 'line[bot]'; set TRUNKLINE_BOT to that." in capsys.readouterr().err
 
 
-def test_a_repository_without_issues_is_told_and_is_no_fault(
-    github: GitHub, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("words", ["keeps no issues", "lets this token open no issues"])
+def test_where_no_issue_can_be_opened_that_is_told_and_is_no_fault(
+    github: GitHub, capsys: pytest.CaptureFixture[str], words: str
 ) -> None:
-    github.state.has_issues = False
+    github.state.has_issues = "keeps" not in words
+    github.state.denied = ["POST .*/issues"] if "token" in words else []
     assert issues(github).open(*ASKED) is None
-    assert "octo/line keeps no issues, so none was opened: churn 2 was taken back" in capsys.readouterr().err
+    assert f"octo/line {words}, so none was opened: churn 2 was taken back" in capsys.readouterr().err
 
 
 def test_a_github_that_stays_broken_is_told(github: GitHub) -> None:
