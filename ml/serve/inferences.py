@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import threading
 import time
 from collections import deque
@@ -72,6 +73,7 @@ class Inferences:
         self._failed = 0  # writers, since one stored something
         self._end = threading.Event()
         header = {
+            "server": os.getpid(),
             "url": settings.url,
             "seconds": settings.seconds,
             "most_bytes": settings.most_bytes,

@@ -116,12 +116,14 @@ def test_what_a_killed_server_had_handed_on_is_stored(folder: Path, tmp_path: Pa
 def test_a_store_that_never_answers_costs_rows_and_no_request(folder: Path, tmp_path: Path) -> None:
     path = f"{stores.stuck(tmp_path / 'site')}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
     with served(folder, SERVE_LOG="stuck://log", SERVE_LOG_MIB="1", SERVE_LOG_SECONDS="1", PYTHONPATH=path) as server:
+        writer = writer_of(server)
         for _ in patiently():
             assert len(ask(server, "a", *range(2_000))) == 2_000
             if server.metric("log_dropped_total"):
                 break
         assert server.metric("log_written_total") == 0
         assert server.http.get("/v2/health/ready").status_code == 200
+    os.kill(writer, signal.SIGKILL)  # which would leave 20 seconds after its server
 
 
 def test_a_log_that_cannot_be_is_told_before_anything_is_served(folder: Path, tmp_path: Path) -> None:
