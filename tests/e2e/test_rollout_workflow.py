@@ -12,7 +12,7 @@ from tests.e2e.act import Act, Result, find
 from tests.github import origin
 from tests.github.server import GitHub, State, running
 from tests.project import fresh
-from tests.rollouts import BRANCH, FAILING, HEALTHY, Stage, canary
+from tests.rollouts import FAILING, HEALTHY, Stage, canary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -56,28 +56,22 @@ def main(watched: tuple[float, Mapping[str, str]], tmp_path: Path) -> Iterator[M
         yield Main(Act(project, tmp_path / "act", program), line, github, tmp_path / "served")
 
 
-def test_what_the_schedule_finds_failing_is_rolled_back(main: Main) -> None:
-    canary(main.line, FAILING)
-    result = main.run("schedule", "rollout.yml")
-    assert result.jobs == {"plan": "success", "rollout (churn)": "success"}, result.log
-    assert main.line.record().decision.action == "rollback", result.log
-    (pull,) = main.github.state.pulls
-    assert (pull.branch, pull.title, pull.auto_merge) == (BRANCH, "Roll churn 3 back in production", True)
-    assert len(main.github.state.issues) == 1
-    assert main.line.released(BRANCH).spec.canary is None
-    assert "secret-token" not in result.log
-
-
-def test_a_person_goes_back_with_words_that_no_shell_reads(main: Main) -> None:
-    canary(main.line, HEALTHY)
-    reason = 'it "burns" $(exit 1) `exit 1`; exit 1'
+def test_a_person_goes_back_and_what_the_schedule_finds_failing_is_rolled_back(main: Main) -> None:
+    line, state = main.line, main.github.state
+    canary(line, HEALTHY)
+    reason = 'it "burns" $(exit 1) `exit 1`; exit 1'  # words that no shell may read
     result = main.run("workflow_dispatch", "rollback.yml", model="churn", to="", environment="", reason=reason)
     assert set(result.jobs.values()) == {"success"}, result.log
-    (pull,) = main.github.state.pulls
-    assert (pull.title, pull.auto_merge) == ("Go back to churn 1 in production", True)
-    assert main.line.message(BRANCH).splitlines()[2] == reason
-    assert main.line.released(BRANCH).spec.canary is None
+    assert line.message().splitlines()[:3] == ["Go back to churn 1 in production", "", reason]
+    assert line.released().spec.canary is None
+    assert line.aliases() == {"champion": "1"}
 
-    unknown = main.run("workflow_dispatch", "rollback.yml", model="chrun", to="7", environment="", reason="")
-    assert set(unknown.jobs.values()) == {"failure"}
-    assert "did you mean 'churn'?" in unknown.log
+    line.pull()
+    canary(line, FAILING)
+    result = main.run("schedule", "rollout.yml")
+    assert result.jobs == {"plan": "success", "rollout (churn)": "success"}, result.log
+    assert line.log()[0] == "Roll churn 3 back in production", result.log
+    assert line.released().spec.canary is None
+    assert line.has_ended()
+    assert (len(state.issues), state.pulls) == (1, [])
+    assert "secret-token" not in result.log
