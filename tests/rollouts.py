@@ -9,9 +9,10 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import subprocess
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+REGISTRY = "127.0.0.1:5000/line"
 MODEL, ENVIRONMENT = "churn", "production"
 BRANCH = f"rollout/{MODEL}/{ENVIRONMENT}"
 FIRST, HEALTHY, FAILING, BREAKING = "a", "b", "c", "d"
@@ -185,6 +187,18 @@ class Stage:
         self.git("commit", "--quiet", "--message", words, at=at)
         return self.git("rev-parse", "HEAD")
 
+    def copy(self, where: Path, how: str) -> Stage:
+        """The same elsewhere, with further rules for production."""
+        shutil.copytree(self.root, where, symlinks=True)
+        made = replace(self, root=where)
+        made.rule(how)
+        made.git("commit", "--quiet", "--all", "--allow-empty", "--message", "other rules", at=self.start - 80_000)
+        return made
+
+    def rule(self, how: str, registry: str = REGISTRY) -> None:
+        """Write params.yaml."""
+        (self.root / "params.yaml").write_text(PARAMS.format(registry=registry, base="0" * 64, how=how))
+
     def released(self, ref: str = "main", environment: str = ENVIRONMENT) -> Release:
         """release.yaml at the forge."""
         return parse(self.at(ref, path_of(MODEL, environment)) + "\n", ref)
@@ -255,14 +269,14 @@ class Stage:
 
 
 def stage(
-    where: Path, start: float, surroundings: Mapping[str, str], *, registry: str = "127.0.0.1:5000/line", how: str = ""
+    where: Path, start: float, surroundings: Mapping[str, str], *, registry: str = REGISTRY, how: str = ""
 ) -> Stage:
     """A repository that runs version 1 in both environments, before anything else is released."""
     where.mkdir()
     made = Stage(where, start, surroundings)
     made.git("init", "--quiet", "--initial-branch", "main")
     (where / ".gitignore").write_text("/.trunkline/\n")
-    (where / "params.yaml").write_text(PARAMS.format(registry=registry, base="0" * 64, how=how))
+    made.rule(how, registry)
     (where / "ml/models/churn").mkdir(parents=True)
     (where / "ml/models/churn/params.yaml").write_text("kind: tabular\n")
     first(made)
