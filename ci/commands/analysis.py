@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 UNKNOWN = 3600.0  # seconds: how far is read back where it is not known when the canary was released
 LONGEST = 86_400.0  # seconds: how much is read at once at most
-NO_REQUESTS = "the {} had no requests"
 TRACKS = ("canary", "stable")
+NAMES = {"canary": "the canary", "stable": "stable"}
 
 Business = dict[str, tuple[tuple[Arm, Arm], tuple[Arm, Arm]]]
 """Of each business metric, the numerators of canary and stable, and their denominators."""
@@ -106,10 +106,10 @@ def _read(
 
 def _lacking(window: Window, made: Tallies | None) -> str | None:
     if made is None:
-        names = " and of ".join(f"the {name}" for name in window.unseen)
+        names = " and of ".join(NAMES[name] for name in window.unseen)
         return f"Prometheus has no unbroken samples of {names}"
     idle = [name for name, counted in zip(TRACKS, made["errors"], strict=True) if not counted.sum()]
-    return "; ".join(NO_REQUESTS.format(name) for name in idle) or None
+    return f"{' and '.join(NAMES[name] for name in idle)} had no requests" if idle else None
 
 
 def _business(rules: Rules, prometheus: Prometheus, span: tuple[float, float]) -> Business:
