@@ -27,14 +27,17 @@ MIDDLES = np.log(np.concatenate([SECONDS[:1], np.sqrt(SECONDS[1:] * SECONDS[:-1]
 ALPHA = 0.05
 
 
-def trunkline(stream: Stream) -> int | None:
-    """All metrics at once, as `trunkline rollout` has them."""
-    found = [half for _, half in by_metric(stream)]
-    return min(found, default=None)
+def errors_alone(stream: Stream) -> int | None:
+    """Trunkline's evidence of errors, with its own part of the chance of a false alarm."""
+    found = by_metric(stream, ("errors",))
+    return found[0][1] if found else None
 
 
-def by_metric(stream: Stream) -> list[tuple[str, int]]:
-    """The half-minute in which the first metric was found to be worse, with its name; all that are in the same."""
+def by_metric(stream: Stream, metrics: Sequence[str] = ("errors", "slow", "scores")) -> list[tuple[str, int]]:
+    """The half-minute in which the first metric was found to be worse, with its name; all that are in the same.
+
+    As `trunkline rollout` has it, at once for all metrics.
+    """
     rules = Rules()
     known = {
         "errors": evidence.start("errors", rules),
@@ -50,9 +53,9 @@ def by_metric(stream: Stream) -> list[tuple[str, int]]:
         }
         if not stream.requests[half].all():
             continue
-        for metric, counts in counted.items():
-            known[metric] = evidence.add(known[metric], counts[0], counts[1])
-        if found := [(metric, half) for metric, each in known.items() if each.worse]:
+        for metric in metrics:
+            known[metric] = evidence.add(known[metric], counted[metric][0], counted[metric][1])
+        if found := [(metric, half) for metric in metrics if known[metric].worse]:
             return found
     return []
 

@@ -18,10 +18,11 @@ import numpy as np
 
 from ci.core.canary import bets
 from ci.core.canary.alternatives import BAD
+from ci.core.canary.effects import measure, odds
 from ci.core.canary.records import Evidence, Found, Kind, Share
 
 if TYPE_CHECKING:
-    from ci.core.canary.hypergeometric import Floats, Ints
+    from ci.core.canary.hypergeometric import Ints
     from ci.core.canary.rules import Rules
 
 SHARES: dict[Kind, float] = {
@@ -32,8 +33,6 @@ SHARES: dict[Kind, float] = {
     "missing": 0.03,
     "business": 0.03,
 }
-QUANTILES = (0.95, 0.99)
-DECILES = tuple(level / 10 for level in range(1, 10))
 MOST_COLUMNS = 100
 JUMP, JUMP_OF_SHARES = 1.5, 0.15  # of odds between two half-minutes, and of a share of requests below any edge
 MOST_HELD = 20  # half-minutes
@@ -129,10 +128,10 @@ def jump(before: Ints, after: Ints) -> bool:
     if not n or not m:
         return False
     if len(before) == 2:
-        odds = _odds(after[BAD], m) / _odds(before[BAD], n)
+        ratio = odds(after[BAD], m) / odds(before[BAD], n)
         share = (before[BAD] + after[BAD]) / (n + m)
         spread = math.sqrt(share * (1 - share) * (1 / n + 1 / m))
-        return max(odds, 1 / odds) > JUMP and abs(after[BAD] / m - before[BAD] / n) > 3.5 * spread
+        return max(ratio, 1 / ratio) > JUMP and abs(after[BAD] / m - before[BAD] / n) > 3.5 * spread
     apart = float(np.abs(np.cumsum(after) / m - np.cumsum(before) / n).max())
     return apart > JUMP_OF_SHARES and apart * math.sqrt(n * m / (n + m)) > 2  # Kolmogorov and Smirnov's statistic
 
@@ -197,7 +196,7 @@ def _judged(evidence: Evidence, at: float, *, lower_is_worse: bool) -> Evidence:
 
 def risen(evidence: Evidence, *, lower_is_worse: bool = False) -> tuple[tuple[Share, ...], float | None]:
     """Shares and effect in the minutes since the evidence was least."""
-    return _measure(
+    return measure(
         evidence, np.array(evidence.since_canary, dtype=float), np.array(evidence.since_standard), lower=lower_is_worse
     )
 
@@ -220,43 +219,8 @@ def rebucketed(evidence: Evidence, edges: tuple[float, ...]) -> Evidence:
 def measured(evidence: Evidence, *, lower_is_worse: bool = False) -> Evidence:
     """The evidence with its shares and its effect, which say how large a difference is: certainty does not."""
     canary, standard = np.array(evidence.canary, dtype=float), np.array(evidence.standard)
-    shares, effect = _measure(evidence, canary, standard, lower=lower_is_worse)
+    shares, effect = measure(evidence, canary, standard, lower=lower_is_worse)
     return evidence.model_copy(update={"shares": shares, "effect": effect})
-
-
-def _measure(
-    evidence: Evidence, canary: Floats, standard: Floats, *, lower: bool
-) -> tuple[tuple[Share, ...], float | None]:
-    """Shares of the canary's counts beside the standard's, and the worst ratio of their odds."""
-    if not canary.sum() or not standard.sum():
-        return (), None
-    if evidence.kind not in ("slow", "scores"):
-        share = Share(name=evidence.metric, canary=canary[BAD] / canary.sum(), stable=standard[BAD] / standard.sum())
-        effect = float(_odds(canary[BAD], canary.sum()) / _odds(standard[BAD], standard.sum()))
-        return (share,), 1 / effect if lower else effect
-    slow = evidence.kind == "slow"
-    shares, effects = [], []
-    for level in QUANTILES if slow else DECILES:
-        cut = _quantile(standard, level)
-        if cut >= len(evidence.edges):
-            continue  # in the last bucket, which has no upper edge: nothing is known to be beyond
-        beyond, expected = canary[cut + 1 :].sum(), standard[cut + 1 :].sum()
-        edge = f"{evidence.edges[cut]:.3g}"
-        name = f"{f'slower than {edge} s' if slow else f'scores above {edge}'} (stable's p{level * 100:.0f})"
-        shares.append(Share(name=name, canary=beyond / canary.sum(), stable=expected / standard.sum()))
-        ratio = float(_odds(beyond, canary.sum()) / _odds(expected, standard.sum()))
-        effects.append(ratio if slow else max(ratio, 1 / ratio))
-    return tuple(shares), max(effects, default=None)
-
-
-def _quantile(counts: Floats, level: float) -> int:
-    """The bucket that holds the quantile."""
-    return int(np.searchsorted(np.cumsum(counts), level * counts.sum() - 1e-9))
-
-
-def _odds(part: float, whole: float) -> float:
-    """With half a request more on both sides, so that none is infinite (Haldane 1956, Anscombe 1956)."""
-    return (part + 0.5) / (whole - part + 0.5)
 
 
 def _sum(total: tuple[int, ...], more: Ints) -> tuple[int, ...]:

@@ -81,7 +81,7 @@ def counted(rollout: Rollout, end: float, tallies: Tallies, around: Tallies, edg
             stable,
             at=end,
             lower_is_worse=lower(metric, rules),
-            edge=sum(around[metric]) if metric in around else None,
+            edge=around[metric][0] + around[metric][1] if metric in around else None,
         )
     requests = int(tallies["errors"][0].sum())
     step = rollout.step
