@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ci.core.statistics.rows import Floats
 
 OUTPUT = "score"
+ENCODERS, CATEGORIES = ("OneHotEncoder", "LabelEncoder"), ("cats_strings", "keys_strings")
 ROWS = 20_000  # that are scored at a time
 
 
@@ -34,6 +35,27 @@ class OnnxModel:
         return tuple(
             str(column) for each in inputs for column in (json.loads(named[each]) if each in named else [each])
         )
+
+    @cached_property
+    def categories(self) -> dict[str, list[str]]:
+        """The texts that it was trained on, by column, as far as its graph says: of columns that it encodes itself.
+
+        Raises ConfigurationError where the bytes are no ONNX model.
+        """
+        import onnx  # noqa: PLC0415 - as above
+
+        try:
+            graph = onnx.load_from_string(self._content).graph
+        except Exception as error:  # protobuf's exceptions are not part of its interface
+            raise ConfigurationError(f"{self._name} is no ONNX model: {_first_line(error)}.") from error
+        texts = {
+            node.input[0]: [
+                text.decode() for each in node.attribute if each.name in CATEGORIES for text in each.strings
+            ]
+            for node in graph.node
+            if node.op_type in ENCODERS
+        }
+        return {each.name: sorted(texts[each.name]) for each in graph.input if texts.get(each.name)}
 
     def score(self, rows: pl.DataFrame) -> Floats:
         """Scores [n] of rows that have all its columns. Raises ConfigurationError where it cannot score them."""

@@ -35,6 +35,7 @@ class Serving(Record):
     model_hash: str
     lineage: Lineage
     sensitive: dict[str, Hidden]
+    categories: dict[str, list[str]]
 
 
 @dataclass(frozen=True)
@@ -109,10 +110,17 @@ def _serving(root: Path, made: Lineage, onnx: bytes) -> Serving:
     params, line_of = files.read_yaml(root / path)
     place = Place(path, line_of).at(KEY)
     served = parse_served(params.get(KEY), place)
+    opened = OnnxModel(onnx, f"the model of {made.model}")
     if served.sensitive:
-        require_features(served, OnnxModel(onnx, f"the model of {made.model}").columns, place)
-    told = {"task": params["task"], "model_hash": made.model_hash, "sensitive": served.sensitive}
-    return Serving(model=made.model, lineage=made, **told)
+        require_features(served, opened.columns, place)
+    return Serving(
+        model=made.model,
+        task=params["task"],
+        model_hash=made.model_hash,
+        lineage=made,
+        sensitive=served.sensitive,
+        categories=opened.categories,
+    )
 
 
 def _onnx(root: Path, model: str, made: Lineage) -> bytes:

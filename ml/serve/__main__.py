@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import sys
@@ -29,6 +30,9 @@ def main() -> int:
     except CannotStart as error:
         print(f"ml.serve: {error}", file=sys.stderr)
         return 1
+    # What is there by now stays: the collector need not look through it again and again while requests come and go.
+    gc.collect()
+    gc.freeze()
     return asyncio.run(serve(model, settings, inferences, traces))
 
 

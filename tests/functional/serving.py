@@ -51,6 +51,11 @@ class Served:
         lines = self.http.get("/metrics").text.splitlines()
         return next(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"trunkline_serve_{name}{{"))
 
+    def process_metric(self, name: str) -> float:
+        """The value of one of the process' own metrics."""
+        lines = self.http.get("/metrics").text.splitlines()
+        return next(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"process_{name} "))
+
     def terminate(self) -> None:
         """SIGTERM, as Kubernetes and docker send it."""
         self.process.send_signal(signal.SIGTERM)

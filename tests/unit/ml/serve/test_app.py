@@ -22,6 +22,7 @@ from ml.serve.errors import Refused
 from ml.serve.metrics import Metrics
 from ml.serve.model import Model
 from ml.serve.runner import Runner
+from tests.functional import serving
 from tests.unit.ml.serve import models
 from tests.unit.ml.serve.rsgi import Exchange, Scope, Transport
 
@@ -35,8 +36,8 @@ INFER = "/v2/models/toy/infer"
 class Toy:
     """An app of the model that sums three columns, with its parts at hand."""
 
-    def __init__(self, folder: Path) -> None:
-        self.model = Model.load(models.pack(folder, models.matrix()))
+    def __init__(self, folder: Path, model: Model | None = None) -> None:
+        self.model = model or Model.load(models.pack(folder, models.matrix()))
         self.state = State()
         self.desk = Desk(places=2, most_bytes=1_000_000)
         self.offered: list[tuple[Any, ...]] = []
@@ -284,6 +285,33 @@ def test_metrics_count_what_was_answered(toy: Toy) -> None:
     assert found["trunkline_serve_in_flight",] == 0
     assert found["trunkline_serve_model_info", "c" * 40, "d" * 64, toy.model.record.model_hash] == 1
     assert found["process_resident_memory_bytes",] > 0
+
+
+def test_metrics_tell_of_scores_and_of_what_requests_lack(tmp_path: Path) -> None:
+    folder = models.pack(tmp_path, models.mixed(), categories={"kind": ["x", "y"]})
+    toy = Toy(tmp_path, Model.load(folder))
+    columns: dict[str, tuple[str, list[Any]]] = {
+        "single": ("FP32", [0.25, 0]),
+        "wide": ("FP64", [0, 0.5]),
+        "whole": ("INT64", [1, 1]),
+    }
+
+    def ask(*kinds: Any, rows: int = 2) -> int:
+        data = {name: (kind, values[:rows]) for name, (kind, values) in columns.items()}
+        message = serving.asking(**data, kind=("BYTES", [*kinds]))
+        return toy.post(json=message).status_code
+
+    assert [ask("x", "new"), ask("newer", rows=1), ask(None, "x"), ask("x", None)] == [200, 200, 400, 400]
+    found = toy.metrics()
+    assert found["trunkline_serve_unseen_total", "kind"] == 2
+    assert found["trunkline_serve_missing_total", "kind"] == 2
+    assert found["trunkline_serve_score_count",] == 3
+    assert found["trunkline_serve_score_sum",] == pytest.approx(0.25 + 1.5 + 1.25)
+    assert found["trunkline_serve_score_bucket", "0.25"] == 1
+    assert found["trunkline_serve_score_bucket", "1.0"] == 1
+    assert found["trunkline_serve_score_bucket", "+Inf"] == 3
+    assert found["trunkline_serve_batch_rows_sum",] == 3
+    toy.runner.close()
 
 
 def test_paths_of_others_making_do_not_become_labels(toy: Toy) -> None:

@@ -102,3 +102,11 @@ def test_scores_are_those_that_the_gates_saw(content: bytes, tmp_path: Path) -> 
         name: np.asarray(rows[name].to_numpy(), dtype=each.dtype) for name, each in model.columns.items()
     }
     assert model.score(columns).tolist() == Scorer(content, "toy").score(rows).tolist()
+
+
+def test_the_texts_that_it_was_trained_on_come_with_the_record(tmp_path: Path) -> None:
+    folder = models.pack(tmp_path, models.mixed(), categories={"kind": ["x", "y"]})
+    assert Model.load(folder).record.categories == {"kind": frozenset({"x", "y"})}
+    models.pack(tmp_path, models.mixed(), categories={"kind": "x"})
+    with pytest.raises(CannotStart, match="'categories' is "):
+        Model.load(tmp_path)
