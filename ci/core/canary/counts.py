@@ -23,9 +23,11 @@ Floats = NDArray[np.float64]
 
 WINDOW = 30.0  # seconds; with what Prometheus usually scrapes, two samples or more
 APART = 75.0  # seconds between two scrapes from which on something is missing: more than the usual minute
+WARM = 60.0  # seconds after a process's start in which how long its requests take is not counted
 LATE = 2.0  # seconds until a sample that was taken can be read
 OF_THE_SERIES = frozenset({"__name__", "model", "version", "route", "code", "le", "column"})
 STARTED = "process_start_time_seconds"
+SECONDS = "trunkline_serve_request_seconds_bucket"
 HISTOGRAM = "_bucket"
 
 
@@ -187,6 +189,7 @@ def _runs(counters: Mapping[Key, Mapping[float, float]], born: Mapping[float, fl
     keys = tuple(sorted(counters))
     values = np.array([[counters[key].get(time, 0.0) for key in keys] for time in times.tolist()])
     values = _single(keys, values)
+    takes_time = np.array([dict(key).get("__name__") == SECONDS for key in keys])
     cuts = [0, *(np.flatnonzero(np.diff(times) > APART) + 1).tolist(), len(times)]
     for first, last in pairwise(cuts):
         scraped, counts = times[first:last], values[first:last]
@@ -197,7 +200,11 @@ def _runs(counters: Mapping[Key, Mapping[float, float]], born: Mapping[float, fl
         anew = (more < 0).any(axis=1) | (np.diff(started) > 1.0)
         more = np.where(anew[:, None], counts[1:], more)
         before = counts[:1] if whole else np.zeros_like(counts[:1])
-        yield Run(scraped, np.cumsum(np.concatenate([before, more]), axis=0), keys, whole)
+        counted = np.concatenate([before, more])
+        # The first requests of any process are slow, and a canary's processes are the newer ones.
+        began = np.concatenate([started[:1], scraped[:-1]])
+        counted[np.ix_(began - started < WARM, takes_time)] = 0.0
+        yield Run(scraped, np.cumsum(counted, axis=0), keys, whole)
 
 
 def _single(keys: Sequence[Key], values: Floats) -> Floats:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ci.core.canary.counts import SECONDS
 from ci.core.canary.hypergeometric import Ints
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 PREFIX = "trunkline_serve_"
 REQUESTS, ROWS, MISSING = f"{PREFIX}requests_total", f"{PREFIX}rows_total", f"{PREFIX}missing_total"
-HISTOGRAMS = {"slow": f"{PREFIX}request_seconds_bucket", "scores": f"{PREFIX}score_bucket"}
+HISTOGRAMS = {"slow": SECONDS, "scores": f"{PREFIX}score_bucket"}
 READ = (REQUESTS, ROWS, MISSING, *HISTOGRAMS.values())
 ROUTE = "infer"
 

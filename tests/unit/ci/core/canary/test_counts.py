@@ -112,6 +112,15 @@ def test_what_only_pods_that_just_came_counted_is_compared() -> None:
     assert [bool(window.unseen) for window in found[:5]] == [True, True, True, False, False]
 
 
+@pytest.mark.parametrize(("metric", "heard"), [(REQUESTS, 5), (HISTOGRAMS["slow"], 3)])
+def test_how_long_requests_take_in_a_process_s_first_minute_is_not_counted(metric: str, heard: int) -> None:
+    pod = Pod("c", born=151)
+    counted, started = pod.series()
+    labels = {"__name__": metric, "instance": "c", "le": "+Inf"}
+    found = see(arm_of(Series(labels, counted.samples), started), STABLE, now=304)
+    assert sum(bool(total(window.canary)) for window in found) == heard
+
+
 def test_missing_scrapes_are_neither_health_nor_failure() -> None:
     found = see(arm_of(*Pod("c").series(missing=(200, 400))), STABLE, now=900)
     unseen = [window.start - T0 for window in found if window.unseen]
