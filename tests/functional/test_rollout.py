@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Make = Callable[..., Stage]
 
-NOWHERE = {"TRUNKLINE_PROMETHEUS": "http://127.0.0.1:9"}
+NOWHERE = "http://127.0.0.1:9"
 KILLED = 130
 QUIET = "nothing is being rolled out\n"
 
@@ -231,7 +231,7 @@ def test_without_prometheus_nothing_is_decided(make: Make, monkeypatch: pytest.M
     canary(line, HEALTHY)
     line.run("rollout", at=6)
     before = line.record()
-    assert "No answer came from Prometheus" in line.run("rollout", at=12, code=2, **NOWHERE)
+    assert "No answer came from Prometheus" in line.run("rollout", at=12, code=2, TRUNKLINE_PROMETHEUS=NOWHERE)
     assert line.record() == before
     assert line.pulls() == []
     assert "step: " in line.run("rollout", at=12)
@@ -247,7 +247,7 @@ def test_a_rollback_that_was_decided_needs_no_prometheus_to_come_true(
         line.run("rollout", at=8, code=KILLED)
     assert line.record().decision.action == "rollback"
     assert line.released().spec.canary is not None
-    line.run("rollout", at=9, **NOWHERE)
+    line.run("rollout", at=9, TRUNKLINE_PROMETHEUS=NOWHERE)
     assert line.released().spec.canary is None
     assert len(line.issues()) == 1
 
@@ -262,7 +262,7 @@ def test_a_rollback_that_was_pushed_by_a_killed_run_is_told_and_closed_by_the_ne
         line.run("rollout", at=8, code=KILLED)
     assert line.released().spec.canary is None
     assert "the last rollout is over, and its record is not closed" in line.run("rollout", "--plan")
-    line.run("rollout", at=9, **NOWHERE)
+    line.run("rollout", at=9, TRUNKLINE_PROMETHEUS=NOWHERE)
     assert len(line.issues()) == 1
     assert line.aliases() == {"champion": "1"}
     assert line.run("rollout", "--plan") == QUIET

@@ -182,7 +182,7 @@ def _lines(rollout: Rollout) -> dict[str, list[float]]:
     lines = {}
     for name in names:
         known = [(point.at, point.log10[name]) for point in points if name in point.log10]
-        values = np.interp(grid, *zip(*known, strict=True))
+        values = np.interp(grid, [at for at, _ in known], [height for _, height in known])
         lines[clean(name)] = [float(value) for value in np.clip(values, FLOOR, CEILING)]
     return lines
 
