@@ -29,7 +29,7 @@ INPUT_KEYS = frozenset({"name", "shape", "datatype", "parameters", "data"})
 OUTPUT_KEYS = frozenset({"name", "parameters"})
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Question:
     """A request for scores, checked: arrays [rows] by column, of the columns' own dtypes."""
 

@@ -31,10 +31,13 @@ class Quick:
     def __init__(self, model: Model) -> None:
         self._model = model
         self._places = {name: place for place, name in enumerate(model.columns)}
-        self._limits: list[dict[str, Limits]] = [
-            {datatype: _limits(column, datatype) for datatype in TAKEN[column.datatype]}
-            for column in model.columns.values()
-        ]
+        # One table for all columns of a datatype: a table for each would not fit the processor's first cache.
+        kinds = {column.datatype: column for column in model.columns.values()}
+        limits = {
+            wanted: {datatype: _limits(column, datatype) for datatype in TAKEN[wanted]}
+            for wanted, column in kinds.items()
+        }
+        self._limits: list[dict[str, Limits]] = [limits[column.datatype] for column in model.columns.values()]
         ends = np.cumsum([len(each.columns) for each in model.inputs]).tolist()
         self._slices = [
             (each.name, each.dtype, slice(end - len(each.columns), end))
