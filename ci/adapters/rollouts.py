@@ -30,6 +30,11 @@ class Kept:
     rollout: Rollout | None = None
     ended: bool = False
 
+    @property
+    def open(self) -> Rollout | None:
+        """The record, unless it is over."""
+        return None if self.ended else self.rollout
+
 
 def ref_of(model: str, environment: str) -> str:
     """Where the record of a rollout is: neither a branch nor a tag, so no workflow starts on it."""

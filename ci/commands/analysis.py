@@ -40,9 +40,9 @@ def look(
 ) -> Rollout:
     """What the rollout in `release` has shown up to `now`, and what is to be done about it (`.decision`).
 
-    `before` is what the last look gave; None, or the record of another pair of versions, starts anew from `since`
-    (when the canary was released; an hour ago where that is not known). `now` is in seconds of Unix time. Writes
-    nothing: the same inputs and the same Prometheus give the same record.
+    `before` is what the last look gave; None, or the record of another pair of versions or of an earlier release of
+    this one, starts anew from `since` (when the canary was released; an hour ago where that is not known). `now` is in
+    seconds of Unix time. Writes nothing: the same inputs and the same Prometheus give the same record.
 
     Raises ConfigurationError where nothing is being rolled out or a business metric's selector is no PromQL, and
     EnvironmentFault where Prometheus cannot be asked; the record of before stays good.
@@ -50,10 +50,11 @@ def look(
     spec = release.spec
     if spec.canary is None:
         raise ConfigurationError(f"nothing is being rolled out: {spec.model} in {spec.environment} has no canary.")
-    if before is None or not progress.is_of(before, release):
-        began = max(now - UNKNOWN if since is None else min(since, now), now - LONGEST)
+    since = None if since is None else min(since, now)
+    if before is None or not progress.goes_on(before, release, since):
+        began = max(now - UNKNOWN if since is None else since, now - LONGEST)
         before = progress.start(release, since=counts.edge_before(began), now=now)
-    rollout = progress.at_weight(before, spec.weights.canary).model_copy(update={"looked": now})
+    rollout = progress.at_weight(progress.under(before, rules), spec.weights.canary).model_copy(update={"looked": now})
     lacking: str | None = None
     blocked: str | None = None
     if now < rollout.seen_until:

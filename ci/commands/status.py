@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     _, places = chosen(base, args.models, args.environment)
     kept = rollouts.read(root, there, places)
     found = [
-        standing(model, name, base.changes(model, name), kept[model, name].rollout, list(_pulls(there, model, name)))
+        standing(model, name, base.changes(model, name), kept[model, name].open, list(_pulls(there, model, name)))
         for model, name in places
     ]
     if args.json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from ci.core.canary import evidence
+from ci.core.canary import bets, evidence
 from ci.core.canary.counts import WINDOW
 from ci.core.canary.records import MOST_POINTS, Decision, Point, Rollout, Step
 
@@ -40,6 +40,28 @@ def is_of(rollout: Rollout, release: Release) -> bool:
     fresh = start(release, since=0, now=0)
     keys = ("model", "environment", "stable", "canary", "stable_digest", "canary_digest")
     return all(getattr(rollout, key) == getattr(fresh, key) for key in keys)
+
+
+def goes_on(rollout: Rollout, release: Release, since: float | None) -> bool:
+    """Whether what is seen now belongs to the record: of these two versions, and not released anew later (`since`).
+
+    One whose bets are not those that are made now, from another version of this code, cannot be gone on with.
+    """
+    return (
+        is_of(rollout, release)
+        and (since is None or since < rollout.started + WINDOW)
+        and all(len(each.log_e) == len(bets.opening(each.kind)) for each in rollout.evidence)
+    )
+
+
+def under(rollout: Rollout, rules: Rules) -> Rollout:
+    """The record without the business metrics that params.yaml has no more."""
+    kept = tuple(
+        each
+        for each in rollout.evidence
+        if each.kind != "business" or each.metric.removeprefix(evidence.BUSINESS) in rules.business
+    )
+    return rollout.model_copy(update={"evidence": kept})
 
 
 def at_weight(rollout: Rollout, weight: int) -> Rollout:

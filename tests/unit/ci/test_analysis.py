@@ -160,6 +160,23 @@ def test_another_canary_starts_anew() -> None:
     assert found.started == T0 + 990
 
 
+def test_a_canary_that_is_released_again_later_starts_anew() -> None:
+    failing = made(31, errors=0.03)
+    first = looked(failing, 14)
+    assert first.decision.action == "rollback"
+    again = looked(failing, 16, before=first, since=T0 + 15 * 60)
+    assert (again.decision.action, again.started, again.windows) == ("hold", T0 + 15 * 60, 1)
+    assert looked(failing, 16, before=first, since=T0 + 29).decision.action == "rollback"
+    early = looked(failing, 16, before=first, since=T0 + 3600)
+    assert looked(failing, 16.5, before=early, since=T0 + 3600).decision.action == "hold", "a clock that is ahead"
+
+
+def test_a_record_with_other_bets_starts_anew() -> None:
+    first = looked(HEALTHY, 12)
+    other = tuple(each.model_copy(update={"log_e": each.log_e[:-2]}) for each in first.evidence)
+    assert looked(HEALTHY, 14, before=first.model_copy(update={"evidence": other})) == looked(HEALTHY, 14)
+
+
 def test_an_hour_is_read_back_where_it_is_not_known_since_when() -> None:
     assert looked(HEALTHY[:3], 40, since=None).started == T0 - 1_200
     assert looked(HEALTHY[:3], 40, since=T0 - 10 * 86_400).started == T0 + 2_400 - 86_400
@@ -221,6 +238,8 @@ def test_a_business_metric_is_a_ratio_of_outside_counters() -> None:
     fewer = looked([*HEALTHY, *business("canary", 0.2, 4), *business("stable", 4, 36)], 20, rules=rules)
     assert fewer.decision.action == "rollback"
     assert fewer.decision.metrics == ("business orders",)
+    without = looked(HEALTHY, 21, before=fewer)
+    assert without.decision.action == "step", "params.yaml asks for it no more"
     alike = looked([*HEALTHY, *business("canary", 0.4, 4), *business("stable", 3.6, 36)], 20, rules=rules)
     assert alike.decision.action == "step"
 
