@@ -131,7 +131,7 @@ def _settle(forge: Forge, proposal: Proposal, base: str, head: str, *, pushed: b
     pull = forge.find(proposal.branch)
     opened = pull is None
     if pull is None:
-        if not pushed and (closed := forge.turned_down(proposal.branch, head)) is not None:
+        if not (pushed or proposal.anew) and (closed := forge.turned_down(proposal.branch, head)) is not None:
             print(
                 f"#{closed.number} proposed exactly this and was closed without a merge; reopen it, or delete the "
                 f"branch {proposal.branch} to have it proposed again.",

@@ -134,6 +134,12 @@ def show(root: Path, commit: str, path: str) -> str | None:
     return done.out if done.code == 0 else None
 
 
+def trailer(root: Path, commit: str, name: str) -> str:
+    """What the last lines of a commit's message say under a name (`Requested-by`), or nothing."""
+    asked = ["git", "log", "-1", f"--format=%(trailers:key={name},valueonly)", commit]
+    return shell.run(asked, cwd=root).out.strip()
+
+
 def add_worktree(root: Path, where: Path, commit: str, *, inert: bool = False) -> None:
     """Check `commit` out at `where`, detached; what an earlier, killed run left there is replaced.
 

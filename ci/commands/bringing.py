@@ -5,17 +5,18 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from ci.adapters import bot, git
+from ci.adapters import bot, git, trees
 from ci.core.bot import Proposal
 from ci.core.errors import EnvironmentFault
 from ci.core.release import dump, path_of
 from ci.core.releasing import card_of
-from ci.core.rollouts import changing
+from ci.core.rollouts import changing, telling
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from ci.adapters.forge import Forge
+    from ci.core.forge import Pull
     from ci.core.release import Release
     from ci.core.rollouts.ways_back import Back
 
@@ -37,6 +38,19 @@ def bring(root: Path, forge: Forge, proposal: Proposal, *, at_once: bool) -> str
 def withdraw(root: Path, forge: Forge, branch: str) -> None:
     """Close the pull request of a branch: what it brings is not wanted any more."""
     bot.propose(root, forge, Proposal(branch, title="", body="", message="", compute=lambda _: {}))
+
+
+def asked(root: Path, forge: Forge, branch: str, base: str) -> Pull | None:
+    """The open pull request by which a person asked to go back, as long as merging it into the commit `base` does that.
+
+    It is nobody else's to close, or to make into something else.
+    """
+    ref = f"refs/heads/{branch}"
+    pull = forge.find(branch)
+    head = forge.remote.fetch(ref).get(ref) if pull is not None else None
+    if head is None or not git.trailer(root, head, telling.ASKED):
+        return None
+    return pull if trees.merged(root, base, head) not in {None, trees.tree_of(root, base)} else None
 
 
 def going_back(root: Path, made: Release, back: Back | None) -> dict[str, str | None]:

@@ -102,6 +102,7 @@ def _go_back(
         compute=compute,
         labels=tuple(how.labels),
         auto_merge=True,
+        anew=True,
     )
     done = bringing.bring(root, there, proposal, at_once=how.rollback == "push")
     return f"back to version {back.version.version}, {back.version.image}: {done}"

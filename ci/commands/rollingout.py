@@ -16,7 +16,8 @@ from ci.adapters.prometheus import Prometheus, address
 from ci.commands import analysis, bringing, engine, merged, settling
 from ci.core import argo
 from ci.core.bot import Proposal
-from ci.core.errors import EnvironmentFault
+from ci.core.canary import progress
+from ci.core.errors import EnvironmentFault, TrunklineError
 from ci.core.loglines import quiet
 from ci.core.release import dump, parse, path_of
 from ci.core.rollouts import changing, telling, ways_back
@@ -37,7 +38,8 @@ ROUNDS = 5  # looks that others may overtake before it is said
 MERGED = "It is merged by itself once all that is required of it holds."
 WAITS = "It waits for a person: merging this is the approval that params.yaml asks for."
 UNDERSTOOD = (
-    "Whoever has understood why closes this issue. Another version is released as ever; to have this one again, \
+    "Until the rollback is on the default branch, the canary goes on answering: see its pull request where it was not \
+pushed. Whoever has understood why closes this issue. Another version is released as ever; to have this one again, \
 revert the commit that took it back."
 )
 
@@ -82,11 +84,12 @@ class Rolling:
     def _look(self, base: Base, release: Release, canary: Version, kept: Kept) -> Rollout:
         """What was seen up to now. A rollback that was decided stays so: it takes nothing more to be seen."""
         before = kept.rollout
-        if before is not None and (kept.ended or not changing.is_of(before, release)):
+        when = ways_back.came(base.changes(self.model, self.environment), canary)
+        since = datetime.fromisoformat(when).timestamp() if when else None
+        if before is not None and (kept.ended or not progress.goes_on(before, release, since)):
             before = None
         if before is not None and before.decision.action == "rollback":
             return before
-        when = ways_back.came(base.changes(self.model, self.environment), canary)
         seen = analysis.look(
             base.judged_by(self.model),
             release,
@@ -94,7 +97,7 @@ class Rolling:
             before,
             Prometheus(address(self.releasing.prometheus)),
             now=now(),
-            since=datetime.fromisoformat(when).timestamp() if when else None,
+            since=since,
         )
         return changing.settled(before, argo.settled(seen, engine.decided(base.read, release)))
 
@@ -102,11 +105,15 @@ class Rolling:
         """Have what was decided on the default branch; a pull request that `again` opened for it keeps its words."""
         decision, spec = rollout.decision, release.spec
         branch = changing.branch(self.model, self.environment)
+        rules = self.releasing.environments[self.environment]
+        gone = decision.action == "rollback"
+        asked = bringing.asked(self.root, self.forge, branch, base.commit)
+        if asked is not None and not (gone and rules.rollback == "push"):
+            self._say(f"#{asked.number} {asked.title}: a person asked for it, so it is not touched; merge or close it")
+            return
         if decision.action == "hold" or spec.canary is None:
             bringing.withdraw(self.root, self.forge, branch)
             return
-        rules = self.releasing.environments[self.environment]
-        gone = decision.action == "rollback"
         changes = base.changes(self.model, self.environment) if gone else []
         back = ways_back.taken_back(changes, spec.stable)
         waits, title = changing.waits(decision, rules), telling.title(rollout, release)
@@ -131,13 +138,18 @@ class Rolling:
             reviewers=tuple(rules.reviewers) if waits else (),
             auto_merge=not waits,
         )
-        self._say(bringing.bring(self.root, self.forge, proposal, at_once=gone and rules.rollback == "push"))
+        try:
+            self._say(bringing.bring(self.root, self.forge, proposal, at_once=gone and rules.rollback == "push"))
+        except TrunklineError:
+            if gone:  # a person has to know all the more
+                self._tell(rollout)
+            raise
         if gone:
             self._tell(rollout)
 
     def _tell(self, rollout: Rollout) -> None:
         """The one issue about a rollback. It comes after it, which nothing may keep back."""
-        title = f"{self.model} was rolled back in {self.environment}"
+        title = f"Rollback of {self.model} in {self.environment}"
         body = templates.render_rollout(rollout, UNDERSTOOD)
         url = self.forge.issue(telling.marker(rollout), title, body, [telling.LABEL])
         if url:
@@ -149,7 +161,9 @@ class Rolling:
         if rollout is not None and not kept.ended and (release is None or not changing.is_of(rollout, release)):
             if rollout.decision.action == "rollback" and not told:
                 self._tell(rollout)
-            bringing.withdraw(self.root, self.forge, changing.branch(self.model, self.environment))
+            branch = changing.branch(self.model, self.environment)
+            if bringing.asked(self.root, self.forge, branch, base.commit) is None:
+                bringing.withdraw(self.root, self.forge, branch)
             rollouts.write(self.root, self.forge, rollout, kept, ended=True)
         settling.settle(base, self.forge, self.model, self.releasing)
 

@@ -33,6 +33,8 @@ class Proposal:
     labels: tuple[str, ...] = ()
     reviewers: tuple[str, ...] = ()
     auto_merge: bool = False
+    anew: bool = False
+    """Whether to propose it even if a person closed exactly this: it is asked for again."""
 
 
 @dataclass(frozen=True)

@@ -170,7 +170,7 @@ def test_steps_are_the_clusters_and_an_abort_in_it_is_a_rollback_in_git(api: Api
     assert line.message().startswith(
         "Roll churn 2 back in production\n\nArgo Rollouts aborted the rollout of version 2"
     )
-    assert [issue.title for issue in line.issues()] == ["churn was rolled back in production"]
+    assert [issue.title for issue in line.issues()] == ["Rollback of churn in production"]
     assert line.aliases() == {"champion": "1"}
 
 

@@ -80,7 +80,7 @@ def test_a_failing_canary_is_rolled_back_by_a_push_with_the_evidence_and_one_iss
     assert line.at("main", "k8s/models/churn/production/card.md") == "# Model card: 1"
     assert line.aliases() == {"champion": "1"}
     (issue,) = line.issues()
-    assert (issue.title, issue.labels, issue.state) == ("churn was rolled back in production", ("rollback",), "open")
+    assert (issue.title, issue.labels, issue.state) == ("Rollback of churn in production", ("rollback",), "open")
     assert "```mermaid" in issue.body
     assert line.pulls() == []
     assert line.has_ended()
@@ -169,6 +169,19 @@ def test_a_version_that_comes_back_later_begins_anew(make: Make) -> None:
     line.run("rollout", at=28)
     assert line.released().spec.canary is None
     assert len(line.issues()) == 2
+
+
+def test_a_version_that_comes_back_before_its_record_is_closed_begins_anew(make: Make) -> None:
+    line = make("rollback: push")
+    canary(line, FAILING)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ci.commands.rollingout.Rolling._end", killed)
+        line.run("rollout", at=8, code=KILLED)
+    assert not line.has_ended()
+    line.pull()
+    canary(line, FAILING, at=line.start + 20 * 60)
+    assert "hold: " in line.run("rollout", at=20.4)
+    assert line.released().spec.canary is not None
 
 
 # --- what is only told ---------------------------------------------------------------------------
@@ -282,6 +295,23 @@ def test_a_push_that_is_not_let_in_is_proposed_instead(make: Make) -> None:
     assert "It is proposed instead." in said
     assert [pull.state for pull in line.pulls()] == ["merged"]
     assert line.released().spec.canary is None
+
+
+def test_a_rollback_that_cannot_be_proposed_is_told_all_the_same(make: Make) -> None:
+    line = make("approve: [25]")
+    canary(line, BREAKING)
+    line.run("rollout", at=12)
+    line.git("fetch", "--quiet", line.bare, BRANCH)
+    line.git("checkout", "--quiet", "--detach", "FETCH_HEAD")
+    line.git("commit", "--quiet", "--allow-empty", "--message", "by hand")
+    line.git("push", "--quiet", line.bare, f"HEAD:{BRANCH}")
+    assert "which Trunkline will not write over" in line.run("rollout", at=25, code=1)
+    (issue,) = line.issues()
+    assert "Until the rollback is on the default branch" in issue.body
+    line.git("push", "--quiet", line.bare, f":{BRANCH}")
+    line.run("rollout", at=26)
+    assert line.released().spec.canary is None
+    assert len(line.issues()) == 1
 
 
 def test_what_a_person_closed_is_not_opened_again(make: Make) -> None:

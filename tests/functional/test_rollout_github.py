@@ -17,7 +17,7 @@ from ci.core.release import release
 from tests import rollouts
 from tests.github import origin
 from tests.github.server import Fault, GitHub, Pull, State, running
-from tests.rollouts import BRANCH, FAILING, FIRST, HEALTHY, Stage, canary, version
+from tests.rollouts import BRANCH, BREAKING, FAILING, FIRST, HEALTHY, Stage, canary, version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -97,7 +97,7 @@ def test_a_rollback_merges_itself_and_is_told_in_one_issue_that_a_person_closes(
     assert "issue https://github.com/octo/line/issues/2" in hub.line.run("rollout", at=8)
     assert (hub.pull.title, hub.pull.auto_merge) == ("Roll churn 3 back in production", True)
     (issue,) = hub.github.state.issues
-    assert (issue.title, issue.labels) == ("churn was rolled back in production", ["rollback"])
+    assert (issue.title, issue.labels) == ("Rollback of churn in production", ["rollback"])
     issue.state = "closed"
     hub.line.run("rollout", at=9)
     assert not hub.line.has_ended()
@@ -153,3 +153,35 @@ def test_two_at_once_count_and_write_once(make: Make, tmp_path: Path, monkeypatc
     assert hub.line.record().looked == hub.line.start + 7 * 60
     assert hub.github.state.pulls == []
     assert len(hub.github.state.issues) == 1
+
+
+@pytest.mark.parametrize("at", [6, 12], ids=["held", "stepped"])
+def test_what_a_person_asked_to_go_back_from_is_left_to_that_while_it_waits(make: Make, at: int) -> None:
+    hub = make("", HEALTHY)
+    hub.line.run("rollback", "churn", "--reason", "it burns")
+    before = (hub.pull.title, hub.pull.body)
+    assert "#1 Go back to churn 1 in production" in hub.line.run("rollout", at=at)
+    assert (hub.pull.state, hub.pull.title, hub.pull.body) == ("open", *before)
+    hub.merge()
+    hub.line.run("rollout", at=at + 1)
+    assert hub.line.released() == release("churn", "production", stable=version(FIRST))
+    assert hub.line.has_ended()
+
+
+def test_what_was_asked_of_a_canary_that_is_gone_by_now_keeps_no_other_back(make: Make) -> None:
+    hub = make("", HEALTHY)
+    hub.line.run("rollback", "churn")
+    canary(hub.line, BREAKING, at=hub.line.start + 60)
+    hub.line.git("push", "--quiet", hub.line.bare, "main")
+    assert "hold: " in hub.line.run("rollout", at=2)
+    assert hub.pull.state == "closed"
+
+
+def test_who_asks_to_go_back_is_not_told_that_this_was_turned_down(make: Make) -> None:
+    hub = make("", FAILING)
+    hub.line.run("rollout", at=8)
+    hub.pull.state = "closed"
+    assert "was closed without a merge" in hub.line.run("rollout", at=9)
+    assert "#3" in hub.line.run("rollback", "churn")
+    _, pull = hub.github.state.pulls
+    assert (pull.state, pull.title) == ("open", "Go back to churn 1 in production")

@@ -31,6 +31,8 @@ FLOOR, CEILING = -4.0, 4.0  # powers of ten between which evidence is drawn: bey
 POINTS = 30
 LABEL = "rollback"
 """The label of an issue about a rollback, which it is found by."""
+ASKED = "Requested-by"
+"""The trailer of a commit that goes back since a person asked for it."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def by_hand(back: Back, reason: str, who: str) -> tuple[tuple[str, str], ...]:
 def going_back(title: str, back: Back, reason: str, who: str, rollout: Rollout | None) -> str:
     """A commit's message for that, with the evidence so far where a canary is taken back."""
     evidence = _evidence(view(rollout)) if rollout is not None else []
-    asked = f"Requested-by: {clean(who)}\n{_identity(back.version)}"
+    asked = f"{ASKED}: {clean(who)}\n{_identity(back.version)}"
     parts = [title, *([clean(reason)] if reason else []), *evidence, *_undoing(back.reverts), asked]
     return "\n\n".join(parts) + "\n"
 
