@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+from collections import Counter
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -94,8 +96,9 @@ def _require_once(text: bytes | bytearray, found: object, more: int) -> None:
     Without escapes, each text of the JSON is two quotation marks, and one that was lost on the way shows in their
     number: `found`'s, and two for each of `more` texts. With escapes, Python's own parser tells.
     """
-    if b"\\" not in text and text.count(b'"') == orjson.dumps(found).count(b'"') + 2 * more:
-        return
+    with contextlib.suppress(orjson.JSONEncodeError):  # it reads what is nested deeper than it writes
+        if b"\\" not in text and text.count(b'"') == orjson.dumps(found).count(b'"') + 2 * more:
+            return
     try:
         json.loads(text, object_pairs_hook=_once, parse_int=len, parse_float=len)
     except RecursionError as error:
@@ -105,8 +108,7 @@ def _require_once(text: bytes | bytearray, found: object, more: int) -> None:
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
         raise Refused(400, f"the key {shown(twice)} is there twice in one object; send it once")
     return found
 
@@ -173,7 +175,7 @@ def _require_outputs(found: object) -> None:
 
 def _id(found: Mapping[str, Any]) -> str:
     given = found.get("id")
-    if given is None:
+    if given is None or given == "":
         return new_id()
     if not isinstance(given, str) or len(given) > MAX_ID:
         raise Refused(400, f"'id' is {shown(given)}; expected text of at most {MAX_ID} characters")

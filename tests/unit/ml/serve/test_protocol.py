@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from typing import Any
 
 import numpy as np
@@ -204,6 +205,30 @@ def test_a_key_that_is_there_twice(change: tuple[bytes, bytes], twice: str, kind
     with pytest.raises(Refused, match=f"the key '{twice}' is there twice in one object; send it once") as caught:
         protocol.question(body.replace(*change, 1), RECORD, mixed.columns)
     assert caught.value.code == 400
+
+
+def test_a_key_among_very_many_is_found_at_once(mixed: Model) -> None:
+    """Within the time that a request may take: to compare each key with each would take an hour."""
+    keys = b",".join(b'"k%d":0' % number for number in range(100_000))
+    body = b'{"parameters": {%s, "k99999": 0}, %s' % (keys, json.dumps(request()).encode()[1:])
+    begun = time.process_time()
+    with pytest.raises(Refused, match="the key 'k99999' is there twice"):
+        protocol.question(body, RECORD, mixed.columns)
+    assert time.process_time() - begun < 10
+
+
+@pytest.mark.parametrize("depth", [100, 300, 900])
+def test_parameters_may_be_nested(depth: int, mixed: Model) -> None:
+    deep = b'{"a":' * depth + b"1" + b"}" * depth
+    rest = json.dumps(request()).encode()[1:]
+    assert protocol.question(b'{"parameters": %s, %s' % (deep, rest), RECORD, mixed.columns).rows == 2
+    with pytest.raises(Refused, match="the key 'b' is there twice"):
+        twice = b'{"parameters": {"a": %s, "b": 1, "b": 2}, %s' % (deep, rest)
+        protocol.question(twice, RECORD, mixed.columns)
+
+
+def test_an_empty_id_is_none(mixed: Model) -> None:
+    assert len(ask({"id": "", **request()}, mixed).id) == 32
 
 
 def test_what_a_refused_request_lacks_is_told_by_column(mixed: Model) -> None:
