@@ -21,19 +21,17 @@ AT_ONCE = 8  # files: of a store that is far away, each takes its time
 
 
 def find(url: str, request_id: str, *, since: datetime | None = None) -> tuple[Logged, ...]:
-    """The rows of a request in the log at `url`, a folder or any fsspec URL; empty where it has none.
+    """All rows with a request's id in the log at `url`, a folder or any fsspec URL; empty where it has none.
 
-    Hours are opened newest first, up to the first that has the request: where an id was used twice, the last counts.
-    Hours before `since` are not opened. Raises ConfigurationError where there is no log, EnvironmentFault where its
-    store does not answer.
+    Hours are opened newest first, up to the first that has the id. Hours before `since` are not opened. Raises
+    ConfigurationError where there is no log, EnvironmentFault where its store does not answer.
     """
     store = _Store(url)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for files in store.hours(since):
             rows = [row for found in pool.map(partial(store.rows, request_id), files) for row in found]
             if rows:
-                latest = max(row.time for row in rows)
-                return tuple(sorted((row for row in rows if row.time == latest), key=lambda row: row.row))
+                return tuple(rows)
     return ()
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ci.core.explaining import Contribution, Logged
     from ci.core.tracing import Chain
 
+MOST_OTHERS = 3  # answers of the same id that are told
 BAR = 20  # characters of the longest bar
 
 
@@ -36,6 +37,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--log", metavar="URL", help="the servers' inference log (default: SERVE_LOG, as they have it)")
     parser.add_argument("--since", metavar="TIME", help="open no hour of the log before this one, as 2026-11-27T14")
     parser.add_argument("--row", type=int, default=0, metavar="N", help="which row of the request (default: 0)")
+    parser.add_argument("--track", metavar="TRACK", help="whose answer, where several have this id: stable or canary")
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser.set_defaults(run=run)
 
@@ -45,15 +47,16 @@ def run(args: argparse.Namespace) -> int:
     root = Path.cwd()
     git.require_repository(root)
     rows = _rows(args.log or os.environ.get("SERVE_LOG", ""), args.request_id, args.since)
-    found = explain(root, _row(rows, args.row))
+    answer, others = _answer(rows, args.track)
+    found = explain(root, _row(answer, args.row), others)
     if args.json:
         print(found.model_dump_json(indent=2))
     else:
-        _print(root, found, len(rows))
+        _print(root, found, len(answer))
     return 0
 
 
-def explain(root: Path, logged: Logged) -> Explanation:
+def explain(root: Path, logged: Logged, others: tuple[Logged, ...] = ()) -> Explanation:
     """All that is known of a logged row.
 
     Raises ConfigurationError where nothing pins its model, EnvironmentFault where its files are nowhere, and a
@@ -74,6 +77,7 @@ def explain(root: Path, logged: Logged) -> Explanation:
     base, contributions, rest = made.contributions(logged)
     return Explanation(
         logged=logged,
+        others=others,
         chain=chain,
         ran=explaining.ran(chain.steps, logged) if chain else (),
         base=base,
@@ -94,9 +98,19 @@ def _rows(url: str, request_id: str, since: str | None) -> tuple[Logged, ...]:
         return found
     hint = f" since {since}" if since else ""
     raise ConfigurationError(
-        f"no request {request_id[:80]!r} is in the log at {masked(url)}{hint}: it was not in the sample, was dropped, "
-        "or is not stored yet."
+        f"no request {request_id[:80]!r} is in the log at {masked(url)}{hint}: it was refused, was not in the "
+        "sample, was dropped, or is not stored yet."
     )
+
+
+def _answer(rows: Sequence[Logged], track: str | None) -> tuple[tuple[Logged, ...], tuple[Logged, ...]]:
+    """The rows of the answer that is meant, and the first row of each other one."""
+    answers = explaining.answers(rows)
+    meant = next((one for one in answers if track in {None, one[0].track}), None)
+    if meant is None:
+        there = ", ".join(sorted({one[0].track or "none" for one in answers}))
+        raise ConfigurationError(f"--track is {track!r}; what the log has of this request is of: {there}.")
+    return meant, tuple(one[0] for one in answers if one is not meant)
 
 
 def _row(rows: Sequence[Logged], number: int) -> Logged:
@@ -144,6 +158,11 @@ def _head(found: Explanation, rows: int) -> list[str]:
     return [
         f"request {logged.request_id}, row {logged.row} of {rows}, {logged.time:%Y-%m-%d %H:%M:%S} UTC{track}",
         f"score {logged.score:.6g} by {logged.model} {logged.version}",
+        *(
+            f"another answer has this id: {one.score:.6g} by {one.model} {one.version}, {one.time:%H:%M:%S} UTC"
+            + (f", {one.track} (--track {one.track})" if one.track not in {"", logged.track} else "")
+            for one in found.others[:MOST_OTHERS]
+        ),
     ]
 
 

@@ -46,6 +46,8 @@ class Explanation(Part):
     """Everything that is known of one prediction. `base` and all contributions add up to its score."""
 
     logged: Logged
+    others: tuple[Logged, ...] = ()
+    """The first row of each other answer to a request of the same id."""
     chain: Chain | None
     """The version that gave it; None where git knows no model with that hash."""
     ran: tuple[Step, ...]
@@ -56,6 +58,18 @@ class Explanation(Part):
     hidden: tuple[str, ...]
     """Features that the log shows hashed or not at all; the model saw them, so they have a share in the score."""
     hidden_contribution: float
+
+
+def answers(rows: Iterable[Logged]) -> list[tuple[Logged, ...]]:
+    """The rows of one id by answer, the one that its sender got first.
+
+    An id that is there twice was used twice, of which the last counts, or is that of a request that was copied to a
+    canary in the shadow: what the canary said to that nobody heard.
+    """
+    found: dict[tuple[bool, datetime, str], list[Logged]] = {}
+    for each in sorted(rows, key=lambda row: row.row):
+        found.setdefault((each.track != "canary", each.time, each.version), []).append(each)
+    return [tuple(answer) for _, answer in sorted(found.items(), reverse=True)]
 
 
 def hidden(logged: Logged, features: Iterable[str]) -> tuple[str, ...]:

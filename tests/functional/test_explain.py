@@ -111,12 +111,13 @@ class Past:
     def logged(self, name: str, *rows: tuple[float, ...], score: float | None = None, **changes: Any) -> None:
         """Requests of a later minute, as a server logs them."""
         model_hash = changes.pop("model_hash", self.old.model_hash)
-        header = Header("churn", model_hash, model_hash[:12], "canary", COLUMNS, changes.pop("sensitive", {}))
-        at = (NOW + timedelta(minutes=5)).timestamp()
+        track, later = changes.pop("track", "canary"), changes.pop("later", 0.0)
+        header = Header("churn", model_hash, model_hash[:12], track, COLUMNS, changes.pop("sensitive", {}))
+        at = (NOW + timedelta(minutes=5)).timestamp() + later
         scores = [sum(row) if score is None else score for row in rows]
         line = orjson.dumps([name, 0, at, [list(column) for column in zip(*rows, strict=True)], scores])
         content = log_files.parquet(header, [line], b"k" * 32)
-        Store(str(self.log)).put(log_files.path(header, int(at // 3600), name), content)
+        Store(str(self.log)).put(log_files.path(header, int(at // 3600), f"{name}{track}"), content)
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +157,18 @@ def test_it_leads_from_a_request_to_all_that_it_came_from(past: Past, explain: E
     assert found["references"] == 200
     assert (past.project.root / ".trunkline").exists()
     assert past.project.git("worktree", "list").count("\n") == 0
+
+
+def test_what_a_canary_in_the_shadow_said_is_told_apart(past: Past, explain: Explain) -> None:
+    past.logged("copied", (0.5, 2.0, 4.0), track="canary", later=0.002)
+    past.logged("copied", (0.5, 2.0, 4.0), track="stable")
+    shown = explain("copied")
+    assert "UTC, stable" in shown
+    assert "another answer has this id: 6.5 by churn" in shown
+    assert "UTC, canary (--track canary)" in shown
+    told = json.loads(explain("copied", "--track", "canary", "--json"))
+    assert (told["logged"]["track"], [one["track"] for one in told["others"]]) == ("canary", ["stable"])
+    assert "what the log has of this request is of: canary, stable." in explain("copied", "--track", "x", code=1)
 
 
 def test_what_is_hashed_or_dropped_is_told_and_gets_what_is_left(past: Past, explain: Explain) -> None:

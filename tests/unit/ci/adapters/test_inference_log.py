@@ -53,10 +53,10 @@ def test_all_rows_of_a_request_are_found_as_they_were(url: str) -> None:
     assert inference_log.find(url, "three") == ()
 
 
-def test_of_an_id_that_was_used_twice_the_last_counts(url: str) -> None:
+def test_of_an_id_that_was_used_twice_the_last_hour_is_read(url: str) -> None:
     write(url, HOUR, "a", piece("one", HOUR * 3600.0, 0.1, 0.2))
     write(url, HOUR + 1, "a", piece("one", HOUR * 3600 + 3601.0, 0.3), piece("one", HOUR * 3600 + 3602.0, 0.4))
-    assert [row.score for row in inference_log.find(url, "one")] == [0.4]
+    assert [row.score for row in inference_log.find(url, "one")] == [0.3, 0.4]
 
 
 def test_hours_before_a_time_are_not_opened(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -59,6 +59,15 @@ def test_of_two_releases_of_a_model_the_one_that_ran_is_chosen() -> None:
     assert explaining.chosen([old, new], logged("canary")) == old  # on which a canary stood by
     assert explaining.chosen([other, new], logged()) == new  # it is known, and did not run
     assert explaining.chosen([other], logged()) is None
+
+
+def test_the_answer_that_the_sender_got_comes_first() -> None:
+    later, last = NOON + timedelta(milliseconds=3), NOON + timedelta(minutes=1)
+    stable, copied = logged("stable"), logged("canary", later)
+    second = stable.model_copy(update={"row": 1})
+    assert explaining.answers([copied, second, stable]) == [(stable, second), (copied,)]
+    again = logged("stable", last)
+    assert explaining.answers([stable, again, copied]) == [(again,), (stable,), (copied,)]
 
 
 def test_what_the_log_does_not_show_is_hidden() -> None:

@@ -222,8 +222,8 @@ def test_parameters_may_be_nested(depth: int, mixed: Model) -> None:
     deep = b'{"a":' * depth + b"1" + b"}" * depth
     rest = json.dumps(request()).encode()[1:]
     assert protocol.question(b'{"parameters": %s, %s' % (deep, rest), RECORD, mixed.columns).rows == 2
+    twice = b'{"parameters": {"a": %s, "b": 1, "b": 2}, %s' % (deep, rest)
     with pytest.raises(Refused, match="the key 'b' is there twice"):
-        twice = b'{"parameters": {"a": %s, "b": 1, "b": 2}, %s' % (deep, rest)
         protocol.question(twice, RECORD, mixed.columns)
 
 
