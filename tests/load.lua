@@ -1,6 +1,7 @@
--- Posts rows of a file in turn, and counts the answers by status and by the version that gave them.
+-- Posts rows of a file at random, and counts the answers by status and by the version that gave them. In turn, a router
+-- that takes turns too would send the same rows to the same version each time.
 -- Arguments: the file, a body a line; milliseconds between two requests of a connection.
-local bodies, place, threads = {}, 0, {}
+local bodies, threads = {}, {}
 local pause = 0
 
 function setup(thread)
@@ -10,6 +11,7 @@ end
 function init(args)
   for line in io.lines(args[1]) do bodies[#bodies + 1] = line end
   pause = tonumber(args[2])
+  math.randomseed(1)
   wrk.method = "POST"
   wrk.headers["Content-Type"] = "application/json"
   counts = ""
@@ -21,8 +23,7 @@ function delay()
 end
 
 function request()
-  place = place % #bodies + 1
-  return wrk.format(nil, nil, nil, bodies[place])
+  return wrk.format(nil, nil, nil, bodies[math.random(#bodies)])
 end
 
 function response(status, headers, body)

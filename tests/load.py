@@ -68,7 +68,7 @@ def load(url: str, bodies: Path, *, connections: int = 4, pause: int = 20) -> It
     assert "SOCKETS" in said, said
 
 
-def bodies(root: Path, address: str, model: str, into: Path, count: int = 200) -> Path:
+def bodies(root: Path, address: str, model: str, into: Path, count: int = 1000) -> Path:
     """Write requests with the first rows of a model's test data to a file, one a line."""
     inputs: list[dict[str, Any]] = requests.get(f"{address}/v2/models/{model}", timeout=10).json()["inputs"]
     rows = pl.read_parquet(root / "artifacts" / model / "full" / "test.parquet").head(count)

@@ -127,10 +127,10 @@ def _run(preview: Preview, follower: Follower, manifests: Manifests, environment
                     _print(now)
                 shown = now
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
         _say("ending all that was started")
         preview.end()
+        for number, handler in before.items():  # not sooner: a second Ctrl-C would leave pods behind
+            signal.signal(number, handler)
 
 
 def _take(preview: Preview, manifests: Manifests, *, first: bool = False) -> None:

@@ -176,7 +176,8 @@ def test_a_new_version_that_does_not_get_ready_leaves_the_old_one_serving_and_a_
     with preview(line.project, outside=NO_DOCKER) as one:
         url = f"{one.shown.url}/v2/models/{MODEL}"
         broken.write_text(broken.read_text() + BROKEN)
-        one.said_so("of its Deployment's pods go on serving")
+        one.said_so("SERVE_THREADS is 'none'")
+        assert "gets no requests until it is ready" in one.said
         assert requests.get(url, timeout=10).status_code == 200
         pids = [pod.runs for pod in one.shown.pods if pod.serving]
         os.kill(one.process.pid, signal.SIGKILL)

@@ -76,6 +76,20 @@ def configuration(ranked: Sequence[Rule], addresses: Mapping[str, Sequence[str]]
     return {"http": {"routers": routers, "services": services}} if routers else {"http": {"services": services}}
 
 
+def told(before: Sequence[Rule], after: Sequence[Rule]) -> list[str]:
+    """What other rules change, a line each."""
+    known = {rule.name: rule for rule in before}
+    lines = []
+    for rule in after:
+        old = known.get(rule.name)
+        if old is None or (old.backends, old.mirrors, old.rule) == (rule.backends, rule.mirrors, rule.rule):
+            continue
+        shares = ", ".join(f"{one.service} {one.weight}" for one in rule.backends)
+        copies = "".join(f", {percent} % copied to {one.service}" for one, percent in rule.mirrors)
+        lines.append(f"route {rule.name}: {shares}{copies}" + ("" if old.rule == rule.rule else f", for {rule.rule}"))
+    return lines
+
+
 def _balanced(urls: Sequence[str]) -> dict[str, Any]:
     return {"loadBalancer": {"servers": [{"url": url} for url in urls], "passHostHeader": True}}
 
