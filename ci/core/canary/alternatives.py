@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from ci.core.canary.hypergeometric import Floats, Ints
     from ci.core.canary.records import Kind
 
@@ -44,6 +46,16 @@ def prior(kind: Kind) -> Floats:
     else:
         shares = [share for _, share in ODDS.get(kind, OTHER_ODDS)]
     return np.array(shares) / math.fsum(shares)
+
+
+def clustered(kind: Kind) -> NDArray[np.bool_]:
+    """Which alternatives a cluster of requests looks like, though nothing else changed: (j,).
+
+    Errors are none, since even a burst is to be found at once; nor is it that all requests take longer.
+    """
+    if kind == "slow":
+        return np.array([False] * len(SHIFTS) + [True] * len(TAILS))
+    return np.full(len(prior(kind)), kind != "errors")
 
 
 def log_weights(kind: Kind, pooled: Ints) -> Floats:

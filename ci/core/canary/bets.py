@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ci.core.canary.alternatives import log_weights, prior
+from ci.core.canary.alternatives import clustered, log_weights, prior
 from ci.core.canary.hypergeometric import law, log_e
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 KEPT = 0.05  # not bet at first, for a canary that turns bad later
 PATIENCE = 60.0  # half-minutes after which half of that has been bet
+MOST = 0.6  # of the way to certainty that a bet may go in one half-minute, where requests come in clusters
 
 
 def opening(kind: Kind) -> Floats:
@@ -36,7 +37,19 @@ def after(
     Before it, some of the money kept is bet: after `seen` half-minutes 1 / (seen + PATIENCE) of it. A product of many
     minutes alike is next to nothing, and would find no change for hours; new money finds it (a mixture over the time
     of the change: Herbster and Warmuth 1998). `decided`: 1 / alpha was reached before. `lower`: less is worse.
+
+    Requests of one half-minute need not be independent: a short stall of one pod slows many of them, one client's
+    mistakes come together. So bets that such a cluster would win are cut, and take several half-minutes; what is cut
+    off a bet only makes it worth less.
     """
+    made = _made(kind, held, canary, stable, seen=seen, alpha=alpha, decided=decided, lower=lower)
+    cut = np.minimum(made, held - MOST * math.log(alpha))
+    return np.where(np.append(clustered(kind), False), cut, made)
+
+
+def _made(
+    kind: Kind, held: Floats, canary: Ints, stable: Ints, *, seen: int, alpha: float, decided: bool, lower: bool
+) -> Floats:
     share = 1 / (seen + PATIENCE)
     bet = np.logaddexp(held[:-1], held[-1] + math.log(share) + np.log(prior(kind)))
     kept = held[-1] + math.log1p(-share)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ci.core.canary import words
 from ci.core.canary.alternatives import BAD
+from ci.core.canary.effects import quantile
 from ci.core.canary.evidence import risen
 from ci.core.canary.progress import lower
 from ci.core.canary.records import Decision
@@ -143,18 +144,9 @@ def _share(evidence: Evidence | None) -> tuple[float, float] | None:
 def _p99(evidence: Evidence | None) -> tuple[float, float] | None:
     if evidence is None or not sum(evidence.step_canary) or not sum(evidence.step_stable):
         return None
-    return _quantile(evidence.step_canary, evidence.edges), _quantile(evidence.step_stable, evidence.edges)
-
-
-def _quantile(counts: tuple[int, ...], edges: tuple[float, ...], level: float = 0.99) -> float:
-    """Within its bucket by straight line, as Prometheus' `histogram_quantile` has it; beyond the last edge, that."""
-    wanted, below = level * sum(counts), 0
-    for index, count in enumerate(counts[:-1]):
-        if count and below + count >= wanted:
-            low = edges[index - 1] if index else 0.0
-            return low + (edges[index] - low) * (wanted - below) / count
-        below += count
-    return math.nextafter(edges[-1], math.inf)
+    arms = (evidence.step_canary, evidence.step_stable)
+    canary, stable = (quantile(counts, evidence.edges, 0.99) for counts in arms)
+    return canary, stable
 
 
 def _seen(rollout: Rollout) -> str:

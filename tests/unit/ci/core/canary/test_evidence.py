@@ -56,7 +56,7 @@ def test_the_bet_is_one_unit_of_money(kind: Kind) -> None:
 @given(
     pooled=st.lists(st.integers(0, 4), min_size=3, max_size=5), data=st.data(), kind=st.sampled_from(["slow", "scores"])
 )
-def test_money_is_expected_to_stay_the_same_on_histograms(pooled: list[int], data: st.DataObject, kind: Kind) -> None:
+def test_money_is_not_expected_to_grow_on_histograms(pooled: list[int], data: st.DataObject, kind: Kind) -> None:
     n = data.draw(st.integers(0, sum(pooled)))
     expected = sum(
         chance
@@ -67,7 +67,7 @@ def test_money_is_expected_to_stay_the_same_on_histograms(pooled: list[int], dat
         ).sum()
         for x, chance in outcomes(pooled, n)
     )
-    assert expected == pytest.approx(1, rel=1e-9)
+    assert 0.8 < expected <= 1 + 1e-9
 
 
 @settings(max_examples=60, deadline=None)
@@ -136,11 +136,37 @@ def test_slower_by_a_fifth_is_found_in_300_requests() -> None:
 
 def test_shares_are_beside_stables_of_the_same_minutes() -> None:
     one = evidence.measured(shown("slow", latencies(1, 1.2, 40), BUCKETS))
-    assert [share.name.partition(" (")[2] for share in one.shares] == ["stable's p95)", "stable's p99)"]
-    assert all(share.canary > 1.5 * share.stable for share in one.shares)
-    assert one.shares[0].stable == pytest.approx(0.05, abs=0.02)
+    assert [share.name.partition(" (")[2] for share in one.shares] == [
+        "stable's p50)",
+        "stable's p95)",
+        "stable's p99)",
+    ]
+    assert all(share.canary > 1.2 * share.stable for share in one.shares)
+    assert one.shares[1].stable == pytest.approx(0.05, abs=0.02)
     assert one.effect is not None
     assert one.effect > 1.5
+
+
+def stalled(halves: list[np.ndarray], at: tuple[int, ...], part: float) -> list[np.ndarray]:
+    """The same with a part of the canary's requests in these half-minutes slower than all others."""
+    for index in at:
+        hit = (halves[index][0] * part).astype(np.int64)
+        halves[index][0] -= hit
+        halves[index][0][-1] += hit.sum()
+    return halves
+
+
+def test_a_short_stall_of_the_canary_is_no_reason_and_one_that_stays_is() -> None:
+    ones = [shown("slow", stalled(latencies(seed, 1.0, 40), (5,), 0.05), BUCKETS) for seed in range(20)]
+    assert sum(one.worse for one in ones) <= 1
+    assert shown("slow", stalled(latencies(1, 1.0, 40), tuple(range(5, 12)), 0.05), BUCKETS).worse
+
+
+def test_a_trifle_that_moves_some_requests_over_an_edge_is_no_reason() -> None:
+    halves = [np.array([[0, 935, 65, 0], [0, 8550, 450, 0]])] * 20
+    one = evidence.measured(shown("slow", halves, (0.09, 0.1, 0.119)))
+    assert one.certain
+    assert not one.worse
 
 
 @pytest.mark.parametrize("factor", [0.7, 1.4])
