@@ -90,16 +90,23 @@ class Rolling:
             before = None
         if before is not None and before.decision.action == "rollback":
             return before
-        seen = analysis.look(
-            base.judged_by(self.model),
-            release,
-            self.releasing.environments[self.environment],
-            before,
-            Prometheus(address(self.releasing.prometheus)),
-            now=now(),
-            since=since,
-        )
-        return changing.settled(before, argo.settled(seen, engine.decided(base.read, release)))
+        decided, at = engine.decided(base.read, release), now()
+        try:
+            seen = analysis.look(
+                base.judged_by(self.model),
+                release,
+                self.releasing.environments[self.environment],
+                before,
+                Prometheus(address(self.releasing.prometheus)),
+                now=at,
+                since=since,
+            )
+        except EnvironmentFault:
+            if decided is None or decided.action == "hold":
+                raise
+            # What became of the canary in the cluster is so, whatever there is to be read of it.
+            seen = progress.at_weight(before or progress.start(release, since=at, now=at), release.spec.weights.canary)
+        return changing.settled(before, argo.settled(seen, decided))
 
     def _make_true(self, base: Base, release: Release, rollout: Rollout, again: Rollout | None) -> None:
         """Have what was decided on the default branch; a pull request that `again` opened for it keeps its words."""

@@ -59,7 +59,7 @@ def settled(seen: Rollout, decided: Decision | None) -> Rollout:
     Steps and promotions are the controller's alone. Evidence to go back counts whether or not the controller has heard
     of it: the commit takes the canary out of what it is to run.
     """
-    if decided is None or (decided.action == "hold" and seen.decision.action == "rollback"):
+    if decided is None or (decided.action != "rollback" and seen.decision.action == "rollback"):
         return seen
     return seen.model_copy(update={"decision": decided})
 

@@ -174,6 +174,18 @@ def test_steps_are_the_clusters_and_an_abort_in_it_is_a_rollback_in_git(api: Api
     assert line.aliases() == {"champion": "1"}
 
 
+def test_an_abort_is_written_to_git_though_prometheus_is_down(
+    api: Api, line: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ci.adapters.prometheus.TRIES", 1)
+    nowhere = "http://127.0.0.1:9"
+    told(api, "aaa", phase="Progressing")
+    assert "No answer came from Prometheus" in line.run("rollout", at=12, code=2, TRUNKLINE_PROMETHEUS=nowhere)
+    told(api, "aaa", abort=True, phase="Degraded", message="RolloutAborted: aborted by hand")
+    line.run("rollout", at=13, TRUNKLINE_PROMETHEUS=nowhere)
+    assert line.released() == release("churn", "production", stable=version(FIRST))
+
+
 def test_what_the_cluster_made_stable_is_promoted_in_git(api: Api, line: Stage) -> None:
     told(api, "bbb", phase="Healthy")
     assert "promote: Argo Rollouts finished the rollout of version 2" in line.run("rollout", at=12)

@@ -87,6 +87,7 @@ def test_a_cluster_without_the_rollout_changes_nothing() -> None:
         ("rollback", "hold", "rollback"),
         ("hold", "rollback", "rollback"),
         ("hold", "promote", "promote"),
+        ("rollback", "promote", "rollback"),
     ],
 )
 def test_steps_are_the_controllers_and_evidence_to_go_back_counts(seen: Any, decided: Any, comes: str) -> None:
