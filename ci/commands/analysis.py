@@ -102,7 +102,8 @@ def _read(
             made |= _business_of(business, window)
             around = tallies.tallies(window.canary_edge, window.stable_edge, edges)
             rollout = progress.counted(rollout, window.end, made, around, edges, rules)
-    return rollout, lacking
+    born = max(filter(None, (rollout.born, canary.born(rollout.seen_until))), default=None)
+    return rollout.model_copy(update={"born": born}), lacking
 
 
 def _lacking(window: Window, made: Tallies | None) -> str | None:

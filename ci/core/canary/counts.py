@@ -47,13 +47,15 @@ Key = tuple[tuple[str, str], ...]
 class Run:
     """Scrapes of one target without a hole: `times` (s,), and what each counter counted since the run began (s, c).
 
-    `whole`: nothing was counted before the first scrape that is not in it.
+    `whole`: nothing was counted before the first scrape that is not in it. `started` (s,) is when the process that was
+    scraped began, in seconds of Unix time, not a number where that is not known.
     """
 
     times: Floats
     counted: Floats
     keys: tuple[Key, ...]
     whole: bool
+    started: Floats
 
     def at(self, edge: float) -> Floats:
         """What was counted up to `edge`, between two scrapes by their share of the time, in whole numbers: (c,)."""
@@ -105,6 +107,11 @@ class Arm:
         """What all targets counted between their scrapes before and after `edge`."""
         return _total((run, run.around(edge)) for run in self._near(edge, edge))
 
+    def born(self, until: float) -> float | None:
+        """When the youngest process began that was scraped up to a time, in seconds of Unix time, where it is known."""
+        known = [run.started[(run.times <= until) & ~np.isnan(run.started)] for run in self.runs]
+        return max((float(each.max()) for each in known if each.size), default=None)
+
     def _near(self, start: float, end: float) -> list[Run]:
         return [run for run in self.runs if run.times[0] <= end and run.times[-1] > start]
 
@@ -143,9 +150,21 @@ def arm(series: Iterable[Series], starts: Iterable[Series] = ()) -> Arm:
     targets: dict[Key, dict[Key, dict[float, float]]] = defaultdict(dict)
     for each in series:
         targets[_target(each.labels)][_own(each.labels)] = dict(each.samples)
-    return Arm(
-        tuple(run for target, counters in sorted(targets.items()) for run in _runs(counters, born.get(target, {})))
-    )
+    return Arm(tuple(run for target in _once(targets, born) for run in _runs(targets[target], born.get(target, {}))))
+
+
+def _once(targets: Iterable[Key], born: Mapping[Key, Mapping[float, float]]) -> Iterator[Key]:
+    """The targets in order, each process once, though two jobs scrape it, or two Prometheus that answer as one.
+
+    What is counted twice would seem twice as certain. One process has one `instance` and one start, to the last bit.
+    """
+    seen: set[tuple[str, float]] = set()
+    for target in sorted(targets):
+        instance = dict(target).get("instance")
+        lives = {(instance, start) for start in born.get(target, {}).values()} if instance else set()
+        if not lives & seen:
+            seen |= lives
+            yield target
 
 
 def windows(canary: Arm, stable: Arm, *, seen_until: float, now: float, others: Sequence[Arm] = ()) -> Iterator[Window]:
@@ -204,7 +223,7 @@ def _runs(counters: Mapping[Key, Mapping[float, float]], born: Mapping[float, fl
         # The first requests of any process are slow, and a canary's processes are the newer ones.
         began = np.concatenate([started[:1], scraped[:-1]])
         counted[np.ix_(began - started < WARM, takes_time)] = 0.0
-        yield Run(scraped, np.cumsum(counted, axis=0), keys, whole)
+        yield Run(scraped, np.cumsum(counted, axis=0), keys, whole, started)
 
 
 def _single(keys: Sequence[Key], values: Floats) -> Floats:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ci.core.canary import words
 from ci.core.canary.alternatives import BAD
+from ci.core.canary.counts import WINDOW
 from ci.core.canary.effects import quantile
 from ci.core.canary.evidence import risen
 from ci.core.canary.progress import lower
@@ -76,6 +77,10 @@ def _waits(rules: Rules, rollout: Rollout) -> list[str]:
     step = rollout.step
     if step.minutes < rules.minutes or step.requests < rules.requests:
         waits.append(_more(rules, rollout))
+    elif rollout.born is not None and rollout.seen_until - rollout.born < rules.minutes * 60 - WINDOW:
+        # A process that crashes takes its own errors along, uncounted: only that it began anew tells of them.
+        began = f"a process of it began at {words.clock(rollout.born)} only"
+        waits.append(f"{began}: none is to be younger than {rules.minutes} minutes")
     waits += [what for each in rollout.evidence if (what := _suspicious(each, rules)) is not None]
     by_name = {each.metric: each for each in rollout.evidence}
     if step.requests and (limit := rules.slos.errors) is not None:

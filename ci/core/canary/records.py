@@ -168,6 +168,8 @@ class Rollout(Record):
     """Half-minutes that were passed over, since either arm was not seen in full or had no requests."""
     requests: int = 0
     """The canary's, in those that counted."""
+    born: float | None = None
+    """When the youngest of the canary's processes began, where that was seen."""
     step: Step
     evidence: tuple[Evidence, ...] = ()
     points: tuple[Point, ...] = Field(default=(), max_length=MOST_POINTS)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ci.commands.analysis import look
-from ci.core.canary.counts import Series
+from ci.core.canary.counts import STARTED, Series
 from ci.core.canary.records import MOST_POINTS, Rollout
 from ci.core.canary.rules import Business, Rules, Slos
 from ci.core.errors import ConfigurationError
@@ -111,11 +111,44 @@ def test_a_canary_that_vanished_holds_though_it_was_well() -> None:
     assert found.requests > 2_500
 
 
+def crashing(series: list[Series], seconds: float) -> list[Series]:
+    """The same with a canary whose process ends and begins anew every so many seconds, from T0 on."""
+
+    def began(time: float) -> float:
+        return T0 + (time - T0) // seconds * seconds
+
+    def again(each: Series) -> Series:
+        if each.labels["track"] == "stable":
+            return each
+        if each.labels["__name__"] == STARTED:
+            return Series(each.labels, [(t, began(t) if t >= T0 else value) for t, value in each.samples])
+        lost = {began(t): value for t, value in each.samples}  # by the end of each life
+        return Series(
+            each.labels,
+            [(t, value - (lost.get(began(t) - seconds, 0.0) if t >= T0 else 0.0)) for t, value in each.samples],
+        )
+
+    return [again(each) for each in series]
+
+
+def test_a_canary_that_crashes_again_and_again_is_not_stepped_though_it_counts_no_error() -> None:
+    found = looked(crashing(HEALTHY, 240), 27)
+    assert (found.decision.action, found.step.minutes) == ("hold", 26.5)
+    assert "a process of it began at 08:24 UTC only: none is to be younger than 10 minutes" in found.decision.words
+    assert looked(crashing(HEALTHY, 7_200), 27).decision.action == "step"
+
+
 def test_the_canarys_track_counts_only_with_the_version_that_is_rolled_out() -> None:
     other = replace(CANARY_LOAD, key="c", errors=0.5).series(1, 30)
     found = looked([*other, *STABLE_LOAD.series(1, 30)], 30)
     assert found.decision.action == "hold"
     assert looked([*HEALTHY, *other], 12).evidence == looked(HEALTHY, 12).evidence
+
+
+def test_what_two_jobs_scrape_counts_once() -> None:
+    twice = [Series({**each.labels, "job": job}, each.samples) for each in HEALTHY for job in ("pods", "services")]
+    assert looked(twice, 12).evidence == looked(HEALTHY, 12).evidence
+    assert looked(twice, 12).requests == looked(HEALTHY, 12).requests
 
 
 def test_prometheus_down_in_the_middle_is_left_out() -> None:
