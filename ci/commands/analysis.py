@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from ci.core.release import Release
 
 UNKNOWN = 3600.0  # seconds: how far is read back where it is not known when the canary was released
-LONGEST = 86_400.0  # seconds: how much is read at once at most
+LONGEST = 86_400.0  # seconds: how far is read back at most
+AT_ONCE = 1700.0  # seconds read in one go, so that what is held does not grow with the time nobody looked
 TRACKS = ("canary", "stable")
 NAMES = {"canary": "the canary", "stable": "stable"}
 
@@ -62,6 +63,8 @@ def look(
     else:
         if now - rollout.seen_until > LONGEST:
             rollout = progress.passed_over(rollout, counts.edge_before(now - LONGEST))
+        while now - rollout.seen_until > AT_ONCE:
+            rollout, _ = _read(rollout, rules, release, prometheus, rollout.seen_until + AT_ONCE)
         rollout, lacking = _read(rollout, rules, release, prometheus, now)
     rollout = progress.measured(rollout, rules)
     decision = decide(rules, environment.steps, rollout, now=now, lacking=lacking, blocked=blocked)

@@ -13,7 +13,7 @@ from ci.core.canary import words
 from ci.core.canary.alternatives import BAD
 from ci.core.canary.counts import WINDOW
 from ci.core.canary.effects import quantile
-from ci.core.canary.evidence import risen
+from ci.core.canary.evidence import pending, risen
 from ci.core.canary.progress import lower
 from ci.core.canary.records import Decision
 
@@ -81,7 +81,8 @@ def _waits(rules: Rules, rollout: Rollout) -> list[str]:
         # A process that crashes takes its own errors along, uncounted: only that it began anew tells of them.
         began = f"a process of it began at {words.clock(rollout.born)} only"
         waits.append(f"{began}: none is to be younger than {rules.minutes} minutes")
-    waits += [what for each in rollout.evidence if (what := _suspicious(each, rules)) is not None]
+    for each in rollout.evidence:
+        waits += filter(None, (_suspicious(each, rules), _pending(each, rules)))
     by_name = {each.metric: each for each in rollout.evidence}
     if step.requests and (limit := rules.slos.errors) is not None:
         waits += _beyond("errors", _share(by_name.get("errors")), limit, words.percent)
@@ -102,6 +103,15 @@ def _suspicious(evidence: Evidence, rules: Rules) -> str | None:
         f"{words.difference(evidence, shares, seen, effect)} is suspicious and not certain yet "
         f"({words.certainty(evidence)}); about {more:,} more requests to the canary would make it so, if it goes on"
     )
+
+
+def _pending(evidence: Evidence, rules: Rules) -> str | None:
+    """What half-minutes that are held back, and no evidence yet, look like, if that would be a reason to go back."""
+    shares, effect = pending(evidence, lower_is_worse=lower(evidence.metric, rules))
+    if effect is None or effect <= evidence.tolerated:
+        return None
+    seen = words.difference(evidence, shares, sum(evidence.held_canary), effect)
+    return f"{seen} for {words.minutes(evidence.held / 2)}, and whether that is both arms' doing is not known yet"
 
 
 def _more(rules: Rules, rollout: Rollout) -> str:

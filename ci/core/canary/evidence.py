@@ -12,9 +12,10 @@ stops. For canaries, sequential inference of this kind is in Lindon, Sanden and 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ci.core.canary import bets
 from ci.core.canary.alternatives import BAD
@@ -148,7 +149,7 @@ def _bet(evidence: Evidence, canary: Ints, stable: Ints, at: float, *, lower_is_
         lower=lower_is_worse,
     )
     now = float(np.logaddexp.reduce(held))
-    alike = stable * (canary.sum() / stable.sum()) if stable.sum() else np.zeros(len(stable))
+    alike = _alike(canary, stable)
     lowest = now <= evidence.lowest
     none = np.zeros(len(canary), dtype=np.int64)
     more = evidence.model_copy(
@@ -201,6 +202,12 @@ def risen(evidence: Evidence, *, lower_is_worse: bool = False) -> tuple[tuple[Sh
     )
 
 
+def pending(evidence: Evidence, *, lower_is_worse: bool = False) -> tuple[tuple[Share, ...], float | None]:
+    """Shares and effect in the half-minutes that are held."""
+    canary, stable = np.array(evidence.held_canary, dtype=float), np.array(evidence.held_stable, dtype=float)
+    return measure(evidence, canary, _alike(canary, stable), lower=lower_is_worse)
+
+
 def anew(evidence: Evidence) -> Evidence:
     """The evidence at the start of a step."""
     none = (0,) * len(evidence.canary)
@@ -221,6 +228,11 @@ def measured(evidence: Evidence, *, lower_is_worse: bool = False) -> Evidence:
     canary, standard = np.array(evidence.canary, dtype=float), np.array(evidence.standard)
     shares, effect = measure(evidence, canary, standard, lower=lower_is_worse)
     return evidence.model_copy(update={"shares": shares, "effect": effect})
+
+
+def _alike(canary: NDArray[Any], stable: NDArray[Any]) -> NDArray[Any]:
+    """What the canary's counts would be, were it like stable: (b,) and (b,) -> (b,)."""
+    return stable * (canary.sum() / stable.sum()) if stable.sum() else np.zeros(len(stable))
 
 
 def _sum(total: tuple[int, ...], more: Ints) -> tuple[int, ...]:

@@ -111,6 +111,29 @@ def test_a_canary_that_vanished_holds_though_it_was_well() -> None:
     assert found.requests > 2_500
 
 
+def test_what_is_not_evidence_yet_keeps_a_canary_that_just_broke_from_a_step() -> None:
+    well, broken = made(14, seed=5), made(14, seed=5, errors=1.0)
+    breaks = T0 + 690
+
+    def joined(before: Series, after: Series) -> Series:
+        rest = dict(after.samples)
+        if before.labels["track"] == "stable" or before.labels["__name__"] == STARTED:
+            return before
+        last = max(time for time in rest if time < breaks)
+        at = dict(before.samples)[last] - rest[last]
+        return Series(before.labels, [(t, v if t < breaks else rest[t] + at) for t, v in before.samples])
+
+    breaking = [joined(*pair) for pair in zip(well, broken, strict=True)]
+    assert looked(breaking, 11.5).decision.action == "step"
+    found = looked(breaking, 12.4)
+    assert found.decision.action == "hold"
+    assert (
+        "times are tolerated) for 1 minute, and whether that is both arms' doing is not known yet"
+        in found.decision.words
+    )
+    assert looked(breaking, 13).decision.action == "rollback"
+
+
 def crashing(series: list[Series], seconds: float) -> list[Series]:
     """The same with a canary whose process ends and begins anew every so many seconds, from T0 on."""
 
