@@ -36,7 +36,8 @@ def common_edges(canary: Arm, stable: Arm) -> Edges:
 def tallies(canary: Mapping[Key, int], stable: Mapping[Key, int], edges: Edges) -> Tallies:
     """The metrics of one half-minute; a column's only where values are missing in it.
 
-    A value that is missing is one that a refused request lacked, so it stands beside the rows that were scored.
+    A value that is missing is one that a refused request lacked, so it stands beside the rows that were scored; a
+    request may lack a thousand, which come together, so there are no more of them than requests that were refused.
     Rows of one request come and go together, so rows are counted as requests: by their mean number in this half-minute.
     """
     arms = (_Counted(canary), _Counted(stable))
@@ -51,7 +52,7 @@ def tallies(canary: Mapping[Key, int], stable: Mapping[Key, int], edges: Edges) 
     answered = sum(each.get("2", 0) for each in requests)
     together = max(1, -(-sum(rows) // answered)) if answered else 1
     for column in sorted(arms[0].columns() | arms[1].columns()):
-        lacking = [each.total(MISSING, column=column) for each in arms]
+        lacking = [min(a.total(MISSING, column=column), b.get("4", 0)) for a, b in zip(arms, requests, strict=True)]
         made[f"missing {column}"] = (_counts(rows[0], lacking[0]), _counts(rows[1], lacking[1]))
     for metric, pair in made.items():
         if together > 1 and (metric == "scores" or metric.startswith("missing ")):
