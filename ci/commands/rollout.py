@@ -81,12 +81,13 @@ def chosen(base: Base, models: Sequence[str], environment: str | None) -> tuple[
 
 
 def _to_do(base: Base, there: Forge, places: Sequence[Place]) -> dict[Place, str]:
-    """Where a canary is, or where one was and not all of its end was done; each with its words.
+    """Where a canary is, then where one was and not all of its end was done; each with its words.
 
-    A release.yaml that cannot be read is its own leg's to tell.
+    A canary comes first, since what follows from a release may wait for a registry of models that is down. A
+    release.yaml that cannot be read is its own leg's to tell.
     """
     kept = rollouts.read(base.root, there, places)
-    found = {}
+    rolling, found = {}, {}
     for place in places:
         try:
             release = base.release(*place)
@@ -95,12 +96,12 @@ def _to_do(base: Base, there: Forge, places: Sequence[Place]) -> dict[Place, str
             continue
         if release is not None and release.spec.canary is not None:
             share = "copies of requests" if release.spec.shadow else f"{release.spec.weights.canary} % of the traffic"
-            found[place] = f"version {release.spec.canary.version} has {share}"
+            rolling[place] = f"version {release.spec.canary.version} has {share}"
         elif kept[place].rollout is not None and not kept[place].ended:
             found[place] = "the last rollout is over, and its record is not closed"
         elif any(change.note is None for change in base.changes(*place)):
             found[place] = "git does not say yet who agreed to its last change"
-    return found
+    return rolling | found
 
 
 def _plan(found: dict[Place, str]) -> int:

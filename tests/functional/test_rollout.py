@@ -265,6 +265,20 @@ def test_a_rollback_that_was_decided_needs_no_prometheus_to_come_true(
     assert len(line.issues()) == 1
 
 
+def test_a_rollback_does_not_wait_for_a_registry_of_models_that_is_down(make: Make) -> None:
+    line = make("rollback: push")
+    line.write(release("churn", "staging", stable=version(FAILING)), "Release churn 3 to staging", line.start)
+    canary(line, FAILING)
+    said = line.run(
+        "rollout", at=8, code=2, MLFLOW_TRACKING_URI="http://127.0.0.1:9", MLFLOW_HTTP_REQUEST_MAX_RETRIES="0"
+    )
+    assert said.index("production: pushed as") < said.index("staging: nothing is being rolled out")
+    assert "MLflow at http://127.0.0.1:9 does not answer" in said
+    assert line.released().spec.canary is None
+    line.run("rollout", at=9)
+    assert line.aliases() == {"champion": "1"}
+
+
 def test_a_rollback_that_was_pushed_by_a_killed_run_is_told_and_closed_by_the_next(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
