@@ -6,7 +6,7 @@ import reprlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection
 
 SHORT = reprlib.Repr()
 SHORT.maxlevel, SHORT.maxlist, SHORT.maxdict, SHORT.maxstring, SHORT.maxlong = 2, 4, 2, 60, 40
@@ -15,14 +15,14 @@ SHORT.maxlevel, SHORT.maxlist, SHORT.maxdict, SHORT.maxstring, SHORT.maxlong = 2
 class Refused(Exception):
     """A request is not answered with scores; `words` say why, in one sentence for its sender.
 
-    `missing` counts the values that it lacked, by column.
+    `missing` are the columns of which it lacked a value.
     """
 
-    def __init__(self, code: int, words: str, missing: Mapping[str, int] | None = None) -> None:
+    def __init__(self, code: int, words: str, missing: Collection[str] = ()) -> None:
         super().__init__(words)
         self.code = code
         self.words = words
-        self.missing = missing or {}
+        self.missing = missing
 
 
 class CannotStart(Exception):

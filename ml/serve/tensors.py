@@ -66,23 +66,22 @@ def require_taken(wanted: Column, datatype: object) -> str:
     return datatype
 
 
-def missing(inputs: object, wanted: Iterable[str]) -> dict[str, int]:
-    """How many values a refused request lacks, by column: each null, and one for a column that is not there at all."""
+def missing(inputs: object, wanted: Iterable[str]) -> list[str]:
+    """The columns of which a refused request lacks a value, or all of them."""
     if not isinstance(inputs, list):
-        return {}
+        return []
     sent = {
         each["name"]: each.get("data")
         for each in inputs
         if isinstance(each, dict) and isinstance(each.get("name"), str)
     }
-    counts = {name: _nulls(sent[name]) if name in sent else 1 for name in wanted}
-    return {name: count for name, count in counts.items() if count}
+    return [name for name in wanted if name not in sent or _has_null(sent[name])]
 
 
-def _nulls(data: object) -> int:
+def _has_null(data: object) -> bool:
     if not isinstance(data, list):
-        return int(data is None)
-    return sum(value is None or value == [None] for value in data)
+        return data is None
+    return any(value is None or value == [None] for value in data)
 
 
 def _flat(name: str, data: object, rows: int) -> Sequence[Any]:

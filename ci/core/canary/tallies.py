@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from ci.core.canary.counts import Arm, Key
 
 PREFIX = "trunkline_serve_"
-REQUESTS, ROWS, MISSING = f"{PREFIX}requests_total", f"{PREFIX}rows_total", f"{PREFIX}missing_total"
+REQUESTS, MISSING = f"{PREFIX}requests_total", f"{PREFIX}missing_total"
 HISTOGRAMS = {"slow": SECONDS, "scores": f"{PREFIX}score_bucket"}
-READ = (REQUESTS, ROWS, MISSING, *HISTOGRAMS.values())
+READ = (REQUESTS, MISSING, *HISTOGRAMS.values())
 ROUTE = "infer"
 
 Edges = dict[str, tuple[float, ...]]
@@ -36,9 +36,8 @@ def common_edges(canary: Arm, stable: Arm) -> Edges:
 def tallies(canary: Mapping[Key, int], stable: Mapping[Key, int], edges: Edges) -> Tallies:
     """The metrics of one half-minute; a column's only where values are missing in it.
 
-    A value that is missing is one that a refused request lacked, so it stands beside the rows that were scored; a
-    request may lack a thousand, which come together, so there are no more of them than requests that were refused.
-    Rows of one request come and go together, so rows are counted as requests: by their mean number in this half-minute.
+    The server counts a request once in each of them, however many rows it has: rows that come together are no more
+    witnesses than one.
     """
     arms = (_Counted(canary), _Counted(stable))
     made: Tallies = {}
@@ -48,15 +47,10 @@ def tallies(canary: Mapping[Key, int], stable: Mapping[Key, int], edges: Edges) 
     for metric, name in HISTOGRAMS.items():
         if edges.get(metric):
             made[metric] = (arms[0].histogram(name, edges[metric]), arms[1].histogram(name, edges[metric]))
-    rows = [each.total(ROWS) for each in arms]
-    answered = sum(each.get("2", 0) for each in requests)
-    together = max(1, -(-sum(rows) // answered)) if answered else 1
     for column in sorted(arms[0].columns() | arms[1].columns()):
-        lacking = [min(a.total(MISSING, column=column), b.get("4", 0)) for a, b in zip(arms, requests, strict=True)]
-        made[f"missing {column}"] = (_counts(rows[0], lacking[0]), _counts(rows[1], lacking[1]))
-    for metric, pair in made.items():
-        if together > 1 and (metric == "scores" or metric.startswith("missing ")):
-            made[metric] = (_thinned(pair[0], together), _thinned(pair[1], together))
+        lacking = [each.total(MISSING, column=column) for each in arms]
+        all_asked = [sum(each.values()) for each in requests]
+        made[f"missing {column}"] = pair_of((lacking[0], lacking[1]), (all_asked[0], all_asked[1]))
     return made
 
 
@@ -111,7 +105,3 @@ def _two(requests: Mapping[str, int], bad: str) -> Ints:
 
 def _counts(good: int, bad: int) -> Ints:
     return np.array([good, bad], dtype=np.int64)
-
-
-def _thinned(counts: Ints, by: int) -> Ints:
-    return (counts + by // 2) // by

@@ -14,7 +14,6 @@ from ci.commands.analysis import look
 from ci.core.canary.counts import STARTED, Series
 from ci.core.canary.records import MOST_POINTS, Rollout
 from ci.core.canary.rules import Business, Rules, Slos
-from ci.core.canary.tallies import MISSING, REQUESTS
 from ci.core.errors import ConfigurationError
 from ci.core.params import Environment
 from tests.unit.ci.core.canary.samples import CANARY_LOAD, STABLE_LOAD, T0, Kept, made, stands, version
@@ -335,17 +334,3 @@ def test_an_outage_of_both_arms_is_no_evidence_though_they_are_scraped_seconds_a
         counters = [each for each in series if "bucket" not in each.labels["__name__"]]
         found += [each.found.at - T0 for each in looked(counters, 6).evidence if each.found is not None]
     assert [at for at in found if at > 120] == []
-
-
-def test_one_request_that_lacks_a_thousand_values_is_no_evidence() -> None:
-    def burst(each: Series) -> Series:
-        if each.labels["track"] == "stable" or each.labels["__name__"] not in {MISSING, REQUESTS}:
-            return each
-        of_missing = each.labels["__name__"] == MISSING
-        more = 1000 if of_missing else 1 if each.labels["code"] == "400" else 0
-        return Series(each.labels, [(t, value + more * (t > T0 + 300)) for t, value in each.samples])
-
-    found = looked([burst(each) for each in HEALTHY], 12)
-    assert found.decision.action == "step"
-    (missing,) = [each for each in found.evidence if each.kind == "missing"]
-    assert missing.canary[1] == 1

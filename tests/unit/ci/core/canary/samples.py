@@ -11,7 +11,7 @@ import numpy as np
 
 from ci.adapters.prometheus import Prometheus
 from ci.core.canary.counts import STARTED, Series
-from ci.core.canary.tallies import HISTOGRAMS, MISSING, REQUESTS, ROWS
+from ci.core.canary.tallies import HISTOGRAMS, MISSING, REQUESTS
 from ci.core.lineage import Lineage
 from ci.core.release import Release, Version, release
 
@@ -81,7 +81,6 @@ class Load:
                 counter(REQUESTS, n * 0 + 1, route="health", code="500"),
                 counter(REQUESTS, bad, route="infer", code="500"),
                 counter(REQUESTS, refused, route="infer", code="400"),
-                counter(ROWS, good),
                 counter(MISSING, refused, column="amount"),
                 Series({"__name__": STARTED, **target}, [(t, T0 + self.started - 5.0) for t in times.tolist()]),
             ]

@@ -229,15 +229,13 @@ def test_buckets_are_made_single_and_to_the_edges_that_both_arms_have() -> None:
     assert [part.tolist() for part in made] == [[3, 1, 1], [1, 2, 0]]
 
 
-def test_rows_of_one_request_count_as_one() -> None:
-    def keys(rows: int, scored: int, lacking: int) -> dict[tuple[tuple[str, str], ...], int]:
+def test_what_requests_lack_stands_beside_all_requests() -> None:
+    def keys(lacking: int) -> dict[tuple[tuple[str, str], ...], int]:
         return {
             (("__name__", REQUESTS), ("code", "200"), ("route", "infer")): 10,
-            (("__name__", "trunkline_serve_rows_total"),): rows,
-            (("__name__", HISTOGRAMS["scores"]), ("le", "0.5")): scored,
+            (("__name__", REQUESTS), ("code", "400"), ("route", "infer")): lacking,
             (("__name__", "trunkline_serve_missing_total"), ("column", "amount")): lacking,
         }
 
-    made = tallies(keys(1_000, 600, 40), keys(1_000, 400, 0), {"scores": (0.5,)})
-    assert [part.tolist() for part in made["scores"]] == [[6, 0], [4, 0]]
-    assert [part.tolist() for part in made["missing amount"]] == [[10, 0], [10, 0]]
+    made = tallies(keys(4), keys(0), {})
+    assert [part.tolist() for part in made["missing amount"]] == [[10, 4], [10, 0]]
