@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ci.adapters import dvc, files, git, locks
 from ci.commands.table import print_verdicts
 from ci.core import training
+from ci.core.canary import rules
 from ci.core.errors import ConfigurationError, did_you_mean
 from ci.core.gating.verdict import conclude, exit_code
 from ci.core.params import Root, parse_root, require_files
@@ -149,12 +150,14 @@ def root_params(root: Path) -> Root:
 def _gates(root: Path, model: str, params: Root) -> tuple[Task, tuple[Gate, ...]]:
     from ci.core import cards  # noqa: PLC0415 - numpy stays out of an unchanged check
     from ci.core.gating.gateparams import parse_model  # noqa: PLC0415 - as above
+    from ci.core.strict import Place  # noqa: PLC0415 - as above
 
     path = root / "ml" / "models" / model / "params.yaml"
     (raw, line_of), file = files.read_yaml(path), _shown(path, root)
     found = parse_model(raw, line_of, params.defaults.gates, file=file)
     if params.release is not None or cards.KEY in raw:  # what its release will ask for, before it is merged
         cards.words(raw, line_of, file=file)
+    rules.parse_rules(params.defaults.rollout, raw.get(rules.KEY), Place(file, line_of).at(rules.KEY))  # likewise
     return found
 
 

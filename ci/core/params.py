@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from ci.core.canary.rules import Rules
+from ci.core.canary.rules import Rules, require_selectors
 from ci.core.errors import ConfigurationError, did_you_mean
 from ci.core.strict import Declared, Place, parse
 
@@ -101,6 +101,7 @@ def parse_root(data: Any, line_of: Callable[[Where], int | None], *, file: str =
                 f"{model[:80]!r} cannot name a model: it names a Python package, a job and an artifact, so use up to "
                 "64 of a-z, 0-9 and _, a letter first."
             )
+    require_selectors(root.defaults.rollout, place.at("defaults", "rollout"))
     if root.release is not None:
         _require_environments(root.release, place.at("release"))
     gates = root.defaults.gates

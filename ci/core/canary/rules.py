@@ -68,11 +68,16 @@ def parse_rules(defaults: Rules, data: Any, place: Place) -> Rules:
     if data is None:
         return defaults
     own = parse(Rules, data, place)
-    for name, each in own.business.items():
+    require_selectors(own, place)
+    return _over(defaults, own)
+
+
+def require_selectors(rules: Rules, place: Place) -> None:
+    """Refuse a business metric of which the tracks could not be told apart, or whose raw samples could not be read."""
+    for name, each in rules.business.items():
         for key in ("numerator", "denominator"):
             if (what := wrong(getattr(each, key))) is not None:
                 raise place.at("business", name, key).error(f"the selector of '{name}' is no use: {what}.")
-    return _over(defaults, own)
 
 
 def _over(below: D, above: D) -> D:

@@ -74,6 +74,12 @@ def test_root_is_read() -> None:
         ("  - fraud", "  - fraudé", 3, "a-z, 0-9"),
         ("  - fraud", f"  - {'f' * 65}", 3, "up to 64"),
         ("seed: 1", "seed: true", 5, "'defaults.seed' is True"),
+        (
+            "  seed: 1",
+            "  rollout: {business: {o: {numerator: a_total, denominator: 'b{}', worse: lower}}}\n  seed: 1",
+            5,
+            "the selector of 'o' is no use: it does not say which track it is of; write track=\"$track\" in it",
+        ),
     ],
 )
 def test_root_mistakes_are_told_with_line_and_right_name(
