@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ci.adapters import answering
 from ci.commands.analyst import Analyst, at_hand, newest
+from ci.commands.console import console
 from ci.core.analysis import Unknown, answer
 from ci.core.errors import ConfigurationError, EnvironmentFault, TrunklineError
 from ci.core.loglines import quiet
@@ -84,13 +85,10 @@ def _weight(text: str | None) -> int | None:
 
 
 def _print(seen: Rollout) -> None:
-    from rich.console import Console  # noqa: PLC0415 - only where something is printed
-    from rich.table import Table  # noqa: PLC0415 - as above
+    from rich.table import Table  # noqa: PLC0415 - only where something is printed
     from rich.text import Text  # noqa: PLC0415 - as above
 
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=200)  # a log has no width: leave names whole
+    out = console()
     table = Table("metric", "canary", "stable", "odds", "tolerated", "e-value", "certain from", "verdict")
     for one in seen.evidence:
         shares = one.shares[:1]
@@ -105,10 +103,10 @@ def _print(seen: Rollout) -> None:
             f"{one.needed:.3g}",
             verdict,
         )
-    console.print(table)
+    out.print(table)
     decision = seen.decision
-    console.print(
+    out.print(
         Text(quiet(f"{seen.model} in {seen.environment}, {seen.step.weight} %: {decision.action}: {decision.words}"))
     )
     for fact in decision.facts:
-        console.print(Text(quiet(f"  {fact}")))
+        out.print(Text(quiet(f"  {fact}")))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ci.adapters import files, git, history
+from ci.commands.console import console
 from ci.core.auditing import Span, spans, waiver
 from ci.core.errors import ConfigurationError, did_you_mean
 from ci.core.loglines import quiet
@@ -94,13 +95,10 @@ def _waivers(root: Path, folder: str, since: str) -> tuple[Waiver, ...]:
 
 
 def _print(model: str, environment: str, found: Sequence[Span]) -> None:
-    from rich.console import Console  # noqa: PLC0415 - only where something is printed
-    from rich.table import Table  # noqa: PLC0415 - as above
+    from rich.table import Table  # noqa: PLC0415 - only where something is printed
     from rich.text import Text  # noqa: PLC0415 - as above
 
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=240)
+    out = console(240)
     table = Table(title=f"{model} in {environment}", title_justify="left", title_style="bold")
     for name in ("since", "stable", "canary", "commit", "merged by", "approved by", "waivers", "evidence"):
         table.add_column(name, overflow="fold")
@@ -117,7 +115,7 @@ def _print(model: str, environment: str, found: Sequence[Span]) -> None:
             span.evidence or ("no model card" if span.readable else ""),
         )
         table.add_row(*(Text(quiet(cell)) for cell in cells))
-    console.print(table)
+    out.print(table)
 
 
 def _version(version: Version | None) -> str:

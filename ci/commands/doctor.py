@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from ci.adapters import files, git, kustomize, shell
 from ci.commands import findings, forgecheck
+from ci.commands.console import console
 from ci.commands.findings import Finding
 from ci.core.errors import ConfigurationError, TrunklineError
 from ci.core.loglines import quiet
@@ -184,17 +185,14 @@ def _gpu() -> Finding:
 
 
 def _print(found: list[Finding]) -> None:
-    from rich.console import Console  # noqa: PLC0415 - only where something is printed
-    from rich.table import Table  # noqa: PLC0415 - as above
+    from rich.table import Table  # noqa: PLC0415 - only where something is printed
     from rich.text import Text  # noqa: PLC0415 - as above
 
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=200)  # a log has no width: leave words whole
+    out = console()
     table = Table()
     for name in ("what", "state"):
         table.add_column(name, no_wrap=True)
     table.add_column("found, and what to do", overflow="fold")
     for one in found:
         table.add_row(Text(one.what), Text(one.state, style=STYLES[one.state]), Text(quiet(one.words)))
-    console.print(table)
+    out.print(table)

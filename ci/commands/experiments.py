@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ci.adapters import dvc, git, locks
 from ci.commands import gate
+from ci.commands.console import console
 from ci.commands.lineage import LOCK
 from ci.core import experiments, registered
 from ci.core.errors import ConfigurationError
@@ -97,8 +98,7 @@ def _waiting(shown: Any) -> str:
 
 
 def _print(found: Sequence[Experiment], by: str) -> None:
-    from rich.console import Console  # noqa: PLC0415 - only where something is printed
-    from rich.table import Table  # noqa: PLC0415 - as above
+    from rich.table import Table  # noqa: PLC0415 - only where something is printed
     from rich.text import Text  # noqa: PLC0415 - as above
 
     names = [by, *sorted({name for one in found for name in one.metrics} - {by})]
@@ -110,5 +110,4 @@ def _print(found: Sequence[Experiment], by: str) -> None:
         table.add_row(
             Text(quiet(one.name or "(no experiment)")), Text(quiet(changed)), one.base[:8], *values, style=style
         )
-    console = Console()
-    (console if console.is_terminal else Console(width=200)).print(table)
+    console().print(table)

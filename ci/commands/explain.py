@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ci.adapters import git, history, inference_log
 from ci.commands import kept, trace
+from ci.commands.console import console
 from ci.core import explaining
 from ci.core.addresses import masked
 from ci.core.errors import ConfigurationError, TrunklineError
@@ -129,15 +130,12 @@ def _chain(root: Path, logged: Logged) -> Chain | None:
 
 
 def _print(root: Path, found: Explanation, rows: int) -> None:
-    from rich.console import Console  # noqa: PLC0415 - only where something is printed
-    from rich.table import Table  # noqa: PLC0415 - as above
+    from rich.table import Table  # noqa: PLC0415 - only where something is printed
     from rich.text import Text  # noqa: PLC0415 - as above
 
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=200)
+    out = console()
     for line in (*_head(found, rows), *_made_of(root, found)):
-        console.print(Text(quiet(line)))
+        out.print(Text(quiet(line)))
     table = Table("feature", "value")
     for name in ("contribution", "±"):
         table.add_column(name, justify="right")
@@ -147,9 +145,9 @@ def _print(root: Path, found: Explanation, rows: int) -> None:
         style = "red" if one.contribution < 0 else "green"
         numbers = (f"{one.contribution:+.4g}", f"{one.error:.2g}")
         table.add_row(Text(quiet(one.feature)), Text(quiet(_value(one))), *numbers, Text(_bar(one, most), style=style))
-    console.print(table)
+    out.print(table)
     for line in _foot(found):
-        console.print(Text(quiet(line)))
+        out.print(Text(quiet(line)))
 
 
 def _head(found: Explanation, rows: int) -> list[str]:

@@ -16,6 +16,7 @@ from ci.adapters.containers import Containers
 from ci.adapters.processes import Processes
 from ci.adapters.remote import Remote
 from ci.commands import following, gate
+from ci.commands.console import console
 from ci.commands.following import Branch, Follower, Manifests, Source, Tree
 from ci.commands.previewing import Preview
 from ci.core.errors import ConfigurationError, EnvironmentFault, TrunklineError, did_you_mean
@@ -153,19 +154,16 @@ def _say(words: str) -> None:
 
 
 def _print(shown: Shown) -> None:
-    from rich.console import Console  # noqa: PLC0415 - only where something is printed
-    from rich.table import Table  # noqa: PLC0415 - as above
+    from rich.table import Table  # noqa: PLC0415 - only where something is printed
     from rich.text import Text  # noqa: PLC0415 - as above
 
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=200)  # a log has no width: leave names whole
+    out = console()
     table = Table("deployment", "track", "version", "image", "answers at", "runs as")
     for pod in shown.pods:
         digest = pod.image.rpartition("@")[2][:19]
         cells = (pod.owner, pod.track, pod.version, digest, pod.address, pod.runs)
         table.add_row(*(Text(quiet(cell)) for cell in cells))
-    console.print(table)
+    out.print(table)
     print(f"models answer at {shown.url}/v2/models/<model>; Traefik's metrics are at http://{shown.traefik}/metrics")
     if shown.prometheus:
         print(f"Prometheus is at {shown.prometheus}; for rollouts: export TRUNKLINE_PROMETHEUS={shown.prometheus}")

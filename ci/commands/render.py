@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ci.adapters import files, kustomize, schemas
 from ci.commands import gate
+from ci.commands.console import console
 from ci.core.errors import ConfigurationError, did_you_mean
 from ci.core.loglines import quiet
 from ci.core.manifests import clusters, engines, hardening, overlays, places, selecting, shipping
@@ -161,13 +162,10 @@ def _tell(builds: Sequence[Build], found: Mapping[str, Sequence[Finding]]) -> in
 
 
 def _print(builds: Sequence[Build], found: Mapping[str, Sequence[Finding]]) -> None:
-    from rich.console import Console  # noqa: PLC0415 - only where something is printed
-    from rich.table import Table  # noqa: PLC0415 - as above
+    from rich.table import Table  # noqa: PLC0415 - only where something is printed
     from rich.text import Text  # noqa: PLC0415 - as above
 
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=200)  # a log has no width: leave names whole
+    out = console()
     table = Table("folder", "objects", "built with", "verdict")
     for build in builds:
         kinds = Counter(str(thing["kind"]) for thing in build.objects)
@@ -175,4 +173,4 @@ def _print(builds: Sequence[Build], found: Mapping[str, Sequence[Finding]]) -> N
         wrong = len(found[build.place])
         verdict = Text(f"{wrong} findings", style="bold red") if wrong else Text("pass", style="green")
         table.add_row(Text(build.place), Text(quiet(shown)), Text(build.note), verdict)
-    console.print(table)
+    out.print(table)

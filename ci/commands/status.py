@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ci.adapters import forge, git, rollouts
 from ci.commands import merged
+from ci.commands.console import console
 from ci.commands.rollout import chosen
 from ci.core import releasing
 from ci.core.loglines import quiet
@@ -60,13 +61,10 @@ def _pulls(there: Forge, model: str, environment: str) -> Iterable[Pull]:
 
 
 def _print(found: Sequence[Standing]) -> None:
-    from rich.console import Console  # noqa: PLC0415 - only where something is printed
-    from rich.table import Table  # noqa: PLC0415 - as above
+    from rich.table import Table  # noqa: PLC0415 - only where something is printed
     from rich.text import Text  # noqa: PLC0415 - as above
 
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=240)
+    out = console(240)
     table = Table()
     for name in ("model", "environment", "champion", "since", "canary", "evidence", "last decision", "pull requests"):
         table.add_column(name, overflow="fold")
@@ -82,7 +80,7 @@ def _print(found: Sequence[Standing]) -> None:
             "; ".join(f"#{pull.number} {pull.title}" for pull in one.pulls),
         )
         table.add_row(*(Text(quiet(cell)) for cell in cells))
-    console.print(table)
+    out.print(table)
 
 
 def _version(version: Version) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from ci.commands.console import console
 from ci.core.loglines import quiet
 from ci.core.records import Outcome
 
@@ -19,16 +20,13 @@ STYLES = {Outcome.PASS: "green", Outcome.FAIL: "bold red", Outcome.INCONCLUSIVE:
 
 def print_verdicts(verdicts: Sequence[Verdict]) -> None:
     """Print a table and a sentence for each verdict on stdout."""
-    from rich.console import Console  # noqa: PLC0415 - only where something is printed
-    from rich.text import Text  # noqa: PLC0415 - as above
+    from rich.text import Text  # noqa: PLC0415 - only where something is printed
 
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=200)  # a log has no width: leave names whole
+    out = console()
     for verdict in verdicts:
         if verdict.gates:
-            console.print(gate_table(verdict, wide=console.width >= 160))
-        console.print(Text(quiet(verdict.summary), style=STYLES[verdict.verdict]))
+            out.print(gate_table(verdict, wide=out.width >= 160))
+        out.print(Text(quiet(verdict.summary), style=STYLES[verdict.verdict]))
 
 
 def gate_table(verdict: Verdict, *, wide: bool) -> Table:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ci.adapters import dvc, files, git, history
 from ci.commands import lineage
+from ci.commands.console import console
 from ci.commands.lineage import LOCK
 from ci.core import tracing
 from ci.core.errors import ConfigurationError, TrunklineError
@@ -198,16 +199,12 @@ def _asked(root: Path, chain: Chain, link: Link) -> Link:
 
 
 def _print(root: Path, found: Sequence[Chain]) -> None:
-    from rich.console import Console  # noqa: PLC0415 - only where something is printed
-
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=200)
+    out = console()
     commits = {step.commit for chain in found for step in chain.steps}
     commits |= {link.value for chain in found for link in chain.links if link.name == "commit" and link.value}
     words = history.described(root, sorted(commits))
     for chain in found:
-        console.print(_tree(chain, words))
+        out.print(_tree(chain, words))
 
 
 def _tree(chain: Chain, words: dict[str, str]) -> Tree:
