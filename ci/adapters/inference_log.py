@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ci.core.addresses import masked
-from ci.core.errors import ConfigurationError, EnvironmentFault
+from ci.core.errors import ConfigurationError, EnvironmentFault, did_you_mean
 from ci.core.explaining import Logged
 
 if TYPE_CHECKING:
@@ -20,15 +20,16 @@ LOCAL = frozenset({"file", "local"})
 AT_ONCE = 8  # files: of a store that is far away, each takes its time
 
 
-def find(url: str, request_id: str, *, since: datetime | None = None) -> tuple[Logged, ...]:
+def find(url: str, request_id: str, *, model: str | None = None, since: datetime | None = None) -> tuple[Logged, ...]:
     """All rows with a request's id in the log at `url`, a folder or any fsspec URL; empty where it has none.
 
-    Hours are opened newest first, up to the first that has the id. Hours before `since` are not opened. Raises
-    ConfigurationError where there is no log, EnvironmentFault where its store does not answer.
+    Hours are opened newest first, up to the first that has the id. Hours before `since` are not opened, nor those of
+    another model than `model`. Raises ConfigurationError where there is no log, EnvironmentFault where its store does
+    not answer.
     """
     store = _Store(url)
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for files in store.hours(since):
+        for files in store.hours(model, since):
             rows = [row for found in pool.map(partial(store.rows, request_id), files) for row in found]
             if rows:
                 return tuple(rows)
@@ -49,19 +50,24 @@ class _Store:
         protocol = self._files.protocol
         self._is_local = not LOCAL.isdisjoint({protocol} if isinstance(protocol, str) else protocol)
 
-    def hours(self, since: datetime | None) -> Iterator[list[str]]:
-        """The files of each hour, newest first."""
+    def hours(self, wanted: str | None, since: datetime | None) -> Iterator[list[str]]:
+        """The files of each hour, of one model or of all, newest first."""
         models = self._parts(self._root.rstrip("/"), "model")
         if not models:
             raise ConfigurationError(
                 f"there is no inference log at {self._shown}: no folder there is called model=...; name another with "
                 "--log, or with SERVE_LOG as the servers have it."
             )
-        days = _grouped(part for _, model in models for part in self._parts(model, "date"))
-        for day, folders in days:
+        if wanted is not None and wanted not in dict(models):
+            raise ConfigurationError(
+                f"the inference log at {self._shown} has no model {wanted!r}; {did_you_mean(wanted, dict(models))}"
+            )
+        folders = [folder for name, folder in models if wanted in {None, name}]
+        days = _grouped(part for folder in folders for part in self._parts(folder, "date"))
+        for day, of_day in days:
             if since is not None and day < f"{since:%Y-%m-%d}":
                 return
-            for hour, within in _grouped(part for folder in folders for part in self._parts(folder, "hour")):
+            for hour, within in _grouped(part for folder in of_day for part in self._parts(folder, "hour")):
                 if since is None or _hour(day, hour) > since - timedelta(hours=1):
                     yield [path for folder in within for path in self._listed(folder) if path.endswith(".parquet")]
 

@@ -36,6 +36,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("request_id", metavar="REQUEST_ID", help="the id that the answer carried")
     parser.add_argument("--log", metavar="URL", help="the servers' inference log (default: SERVE_LOG, as they have it)")
+    parser.add_argument("--model", metavar="MODEL", help="of which model, where the answers of several have this id")
     parser.add_argument("--since", metavar="TIME", help="open no hour of the log before this one, as 2026-11-27T14")
     parser.add_argument("--row", type=int, default=0, metavar="N", help="which row of the request (default: 0)")
     parser.add_argument("--track", metavar="TRACK", help="whose answer, where several have this id: stable or canary")
@@ -47,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the explanation; 3 where the model by its hash gives another score than the one that was logged."""
     root = Path.cwd()
     git.require_repository(root)
-    rows = _rows(args.log or os.environ.get("SERVE_LOG", ""), args.request_id, args.since)
+    rows = _rows(args.log or os.environ.get("SERVE_LOG", ""), args.request_id, args.model, args.since)
     answer, others = _answer(rows, args.track)
     found = explain(root, _row(answer, args.row), others)
     if args.json:
@@ -89,13 +90,13 @@ def explain(root: Path, logged: Logged, others: tuple[Logged, ...] = ()) -> Expl
     )
 
 
-def _rows(url: str, request_id: str, since: str | None) -> tuple[Logged, ...]:
+def _rows(url: str, request_id: str, model: str | None, since: str | None) -> tuple[Logged, ...]:
     if not url:
         raise ConfigurationError("which log? Name it with --log, or set SERVE_LOG as the servers have it.")
     start = explaining.since(since) if since else None
     if since and start is None:
         raise ConfigurationError(f"--since is {since[:40]!r}; give a day or an hour, as 2026-11-27 or 2026-11-27T14.")
-    if found := inference_log.find(url, request_id, since=start):
+    if found := inference_log.find(url, request_id, model=model, since=start):
         return found
     hint = f" since {since}" if since else ""
     raise ConfigurationError(
@@ -158,7 +159,8 @@ def _head(found: Explanation, rows: int) -> list[str]:
         f"score {logged.score:.6g} by {logged.model} {logged.version}",
         *(
             f"another answer has this id: {one.score:.6g} by {one.model} {one.version}, {one.time:%H:%M:%S} UTC"
-            + (f", {one.track} (--track {one.track})" if one.track not in {"", logged.track} else "")
+            + (f" (--track {one.track})" if one.model == logged.model and one.track not in {"", logged.track} else "")
+            + (f" (--model {one.model})" if one.model != logged.model else "")
             for one in found.others[:MOST_OTHERS]
         ),
     ]

@@ -165,7 +165,7 @@ def test_what_a_canary_in_the_shadow_said_is_told_apart(past: Past, explain: Exp
     shown = explain("copied")
     assert "UTC, stable" in shown
     assert "another answer has this id: 6.5 by churn" in shown
-    assert "UTC, canary (--track canary)" in shown
+    assert "UTC (--track canary)" in shown
     told = json.loads(explain("copied", "--track", "canary", "--json"))
     assert (told["logged"]["track"], [one["track"] for one in told["others"]]) == ("canary", ["stable"])
     assert "what the log has of this request is of: canary, stable." in explain("copied", "--track", "x", code=1)

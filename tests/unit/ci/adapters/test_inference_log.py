@@ -81,6 +81,9 @@ def test_models_of_other_features_lie_in_the_same_log(url: str) -> None:
     assert (row.model, row.track, row.features) == ("other", "stable", {"weight": None})
     write(url, HOUR - 1, "b", orjson.dumps(["one", 0, HOUR * 3600.0 - 1, [[None]], [0.2]]), header=other)
     assert [row.model for row in inference_log.find(url, "one")] == ["toy"]  # it came later
+    assert [row.model for row in inference_log.find(url, "one", model="other")] == ["other"]
+    with pytest.raises(ConfigurationError, match="has no model 'othr'; did you mean 'other'"):
+        inference_log.find(url, "one", model="othr")
 
 
 def test_what_is_no_log_is_told(tmp_path: Path) -> None:
