@@ -10,7 +10,7 @@ from ci.core.bot import Proposal
 from ci.core.errors import EnvironmentFault
 from ci.core.release import dump, path_of
 from ci.core.releasing import card_of
-from ci.core.rollouts import changing, telling
+from ci.core.rollouts import telling
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,8 +59,3 @@ def going_back(root: Path, made: Release, back: Back | None) -> dict[str, str | 
     path, card = path_of(spec.model, spec.environment), card_of(spec.model, spec.environment)
     text = git.show(root, back.card_at, card) if back else None
     return {path: dump(made), **({card: text} if text is not None else {})}
-
-
-def branch_of(made: Release) -> str:
-    """The one branch of rollouts of its model in its environment."""
-    return changing.branch(made.spec.model, made.spec.environment)
