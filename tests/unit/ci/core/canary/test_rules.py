@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
 
 from ci.core.canary.rules import Rules, parse_rules
 from ci.core.canary.selectors import of_server, of_track, wrong
 from ci.core.errors import ConfigurationError
 from ci.core.strict import Place
+from tests.project import ROOT
 
 PLACE = Place("ml/models/churn/params.yaml", lambda where: 7 if where[-1:] == ("numerator",) else 3, ("rollout",))
 
@@ -74,3 +76,9 @@ def test_a_selector_says_which_track_it_is_of() -> None:
 def test_names_cannot_break_out_of_a_selector() -> None:
     assert of_server({"up"}, model='x"} or up{a="\\') == '{__name__="up",model="x\\"} or up{a=\\"\\\\"}'
     assert of_server({"b", "a"}, version="1") == '{__name__=~"a|b",version="1"}'
+
+
+def test_the_documentation_has_the_values_that_hold_where_nothing_is_said() -> None:
+    text = (ROOT / "docs" / "canary.md").read_text()
+    block = text.split("## What `params.yaml` says")[1].split("```yaml\n")[1].split("```")[0]
+    assert yaml.safe_load(block) == {"rollout": Rules().model_dump()}
