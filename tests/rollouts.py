@@ -126,7 +126,6 @@ def _samples(start: float) -> Iterator[str]:
                 samples: list[tuple[str, dict[str, str], float]] = [
                     ("trunkline_serve_requests_total", {"route": "infer", "code": "200"}, good),
                     ("trunkline_serve_requests_total", {"route": "infer", "code": "500"}, bad),
-                    ("trunkline_serve_rows_total", {}, good),
                     ("process_start_time_seconds", {}, times[0] - 60),
                 ]
                 for name in ("trunkline_serve_request_seconds_bucket", "trunkline_serve_score_bucket"):

@@ -68,7 +68,7 @@ class _Store:
             if since is not None and day < f"{since:%Y-%m-%d}":
                 return
             for hour, within in _grouped(part for folder in of_day for part in self._parts(folder, "hour")):
-                if since is None or _hour(day, hour) > since - timedelta(hours=1):
+                if since is None or (at := _hour(day, hour)) is None or at > since - timedelta(hours=1):
                     yield [path for folder in within for path in self._listed(folder) if path.endswith(".parquet")]
 
     def rows(self, request_id: str, path: str) -> tuple[Logged, ...]:
@@ -106,8 +106,12 @@ def _grouped(parts: Iterable[tuple[str, str]]) -> list[tuple[str, list[str]]]:
     return sorted(found.items(), reverse=True)
 
 
-def _hour(day: str, hour: str) -> datetime:
-    return datetime.fromisoformat(f"{day}T{hour}").replace(tzinfo=UTC)
+def _hour(day: str, hour: str) -> datetime | None:
+    """The hour of a partition; None of a folder that somebody else made."""
+    try:
+        return datetime.fromisoformat(f"{day}T{hour}").replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def _line(error: Exception) -> str:

@@ -49,7 +49,7 @@ def address(configured: str) -> str:
     if not good or set("@?#\\ ") & set(url) or not url.isprintable():
         raise ConfigurationError(
             f"{where} is not the address of a Prometheus without credentials, query or fragment; write it like "
-            "http://127.0.0.1:9090 (credentials are taken from ~/.netrc).",
+            "http://127.0.0.1:9090 (credentials are PROMETHEUS_USER and PROMETHEUS_PASSWORD, or in ~/.netrc).",
             file=None if said else "params.yaml",
         )
     return url.rstrip("/")
@@ -92,6 +92,8 @@ class Prometheus:
         self._session = requests.Session()
         if urlsplit(url).hostname in LOOPBACK:
             self._session.trust_env = False  # no proxy knows of this machine's own ports
+        if user := os.environ.get("PROMETHEUS_USER"):
+            self._session.auth = (user, os.environ.get("PROMETHEUS_PASSWORD", ""))
 
     def samples(self, selector: str, start: float, end: float) -> list[Series]:
         """The raw samples of all series that `selector` selects, from `start` to `end`, in seconds of Unix time.

@@ -5,7 +5,9 @@ a fifth longer, 5 scores otherwise, and each is taken back. Nobody decides but `
 `trunkline preview`, which follows what is merged as a GitOps agent does, and both are killed meanwhile.
 
 It is one long test, since each version stands beside the one before. Its clock is three times as quick as production's:
-counters are scraped each second and compared each ten, which count as half a minute.
+counters are scraped each second and compared each ten, which count as half a minute. Both arms share two processors
+with the load and with Prometheus, and each has one pod, so odds of being slow that would do in production are noise
+here: version 4 has to be slower by far more than `tolerated` asks elsewhere, and is.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 import time
@@ -124,7 +125,7 @@ def test_a_prometheus_that_comes_back_is_waited_for(tmp_path: Path, capsys: pyte
             back.__enter__()
 
     try:
-        assert Prometheus(url, sleep=sleep).samples('trunkline_serve_rows_total{track="canary"}', T0, T0 + 60)
+        assert Prometheus(url, sleep=sleep).samples('trunkline_serve_requests_total{track="canary"}', T0, T0 + 60)
     finally:
         back.__exit__(None, None, None)
     assert waits == [1.0]
@@ -138,9 +139,13 @@ class serving:  # noqa: N801 - a context manager
     """A server that answers a path and its query with status, content type and text."""
 
     def __init__(self, answer: Callable[[str, dict[str, str]], tuple[int, str, str]]) -> None:
+        self.logins: list[str | None] = []
+        logins = self.logins
+
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 parts = urlsplit(self.path)
+                logins.append(self.headers.get("authorization"))
                 status, kind, text = answer(parts.path, {k: v[0] for k, v in parse_qs(parts.query).items()})
                 self.send_response(status)
                 self.send_header("content-type", kind)
@@ -191,6 +196,16 @@ def test_raw_samples_are_read_and_what_is_no_number_is_not() -> None:
     assert found == [Series({"__name__": "a_total"}, [(110.5, 3.0), (140.0, 5.0)])]
     assert waits == []
     assert ask((200, matrix())) == ([], [])
+
+
+def test_who_asks_is_told_where_the_environment_says_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = serving(lambda *_: (200, "application/json", matrix()))
+    with server as url:
+        Prometheus(url).samples("a_total{}", 100, 160)
+        monkeypatch.setenv("PROMETHEUS_USER", "dana")
+        monkeypatch.setenv("PROMETHEUS_PASSWORD", "secret")
+        Prometheus(url).samples("a_total{}", 100, 160)
+    assert server.logins == [None, f"Basic {base64.b64encode(b'dana:secret').decode()}"]
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503])

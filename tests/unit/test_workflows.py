@@ -68,7 +68,15 @@ GRANTS = {
     ("rollout.yml", "plan"): Grant(),
     ("rollout.yml", "rollout"): Grant(
         writes=frozenset({"contents", "issues", "pull-requests"}),
-        secrets=frozenset({"APP_PRIVATE_KEY", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_USERNAME"}),
+        secrets=frozenset(
+            {
+                "APP_PRIVATE_KEY",
+                "MLFLOW_TRACKING_PASSWORD",
+                "MLFLOW_TRACKING_USERNAME",
+                "PROMETHEUS_PASSWORD",
+                "PROMETHEUS_USER",
+            }
+        ),
         environment="rollout",
     ),
     ("rollback.yml", "rollback"): Grant(

@@ -66,6 +66,7 @@ def test_hours_before_a_time_are_not_opened(tmp_path: Path) -> None:
         broken = tmp_path / "log" / log_files.path(HEADER, hour, "a")
         broken.parent.mkdir(parents=True)
         broken.write_bytes(b"not a file of Parquet")
+    (tmp_path / "log" / "model=toy" / "date=later" / "hour=x").mkdir(parents=True)
     start = datetime(2026, 11, 27, 13, 59, tzinfo=UTC)  # within the hour that has it
     assert len(inference_log.find(url, "one", since=start)) == 1
     assert inference_log.find(url, "two", since=start) == ()
