@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ci.adapters import dvc, files, forge, git, history, locks
 from ci.commands import full, gate, lasting, merged
+from ci.commands.legs import raise_worst
 from ci.core.errors import ConfigurationError, TrunklineError
-from ci.core.gating.verdict import WORST_FIRST
 from ci.core.loglines import quiet
 from ci.core.params import parse_root
 from ci.core.releasing import Superseded
@@ -53,11 +52,7 @@ def run(args: argparse.Namespace) -> int:
             print(newer.message)
         except TrunklineError as fault:
             refused.append(fault)
-    worst_last = sorted(refused, key=lambda one: WORST_FIRST.index(one.exit_code), reverse=True)
-    for one in worst_last[:-1]:
-        print(f"trunkline: {one.message}", file=sys.stderr)
-    if worst_last:
-        raise worst_last[-1]
+    raise_worst(refused)
     return 0
 
 

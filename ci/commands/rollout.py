@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ci.adapters import forge, git, history, locks, rollouts
 from ci.commands import merged
+from ci.commands.legs import raise_worst
 from ci.core.errors import ConfigurationError, TrunklineError, did_you_mean
-from ci.core.gating.verdict import WORST_FIRST
 from ci.core.loglines import quiet
 
 if TYPE_CHECKING:
@@ -54,11 +53,7 @@ def run(args: argparse.Namespace) -> int:
             faults.append(fault)
     if not found:
         print("nothing is being rolled out")
-    worst_last = sorted(faults, key=lambda one: WORST_FIRST.index(one.exit_code), reverse=True)
-    for one in worst_last[:-1]:
-        print(f"trunkline: {quiet(one.message)}", file=sys.stderr)
-    if worst_last:
-        raise worst_last[-1]
+    raise_worst(faults)
     return 0
 
 
