@@ -1,7 +1,8 @@
 """Every command line in README and docs is run, in order, in a checked copy of this repository.
 
 Commands stand in blocks marked `sh`. A line that is meant to end with another exit code than 0 says so in its comment:
-`# exits 3`. `make test` is run as far as collecting its tests, since this is one of them. Documents that begin with
+`# exits 3`. `make test` is run as far as collecting its tests, since this is one of them, and `make lint` as far as
+naming its commands, since CI runs it before all tests. Documents that begin with
 `<!-- needs docker -->` are run by tests/e2e/test_docs.py.
 """
 
@@ -29,6 +30,7 @@ def script(document: Path) -> str:
     """All blocks of a document as one bash script that stops at the first line with another exit code than told."""
     text = "".join(BLOCK.findall(document.read_text()))
     text = EXITS.sub(r"code=0; \1 || code=$?; test $code -eq \2", text)
+    text = re.sub(r"^make lint\b", "make --dry-run lint", text, flags=re.MULTILINE)
     return re.sub(r"^make test\b", "PYTEST_ADDOPTS=--collect-only make test", text, flags=re.MULTILINE)
 
 
