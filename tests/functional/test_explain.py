@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 TRAINED_ON = pl.DataFrame({"id": range(300), "a": np.linspace(0, 1, 300), "b": [2.0] * 300, "c": [3, 4, 5] * 100})
 COLUMNS = dict.fromkeys(models.COLUMNS, "FP32")
-NOW = datetime.now(UTC)
 HERE = "artifacts/churn/full"
 
 
@@ -71,6 +70,7 @@ class Past:
         self.release("staging", 100)
         self.release("production", 5)
         self.onnx = models.matrix()
+        self.later = datetime.now(UTC) + timedelta(minutes=5)  # than the releases
         self.new = self.train(models.matrix(models.MATRIX.replace("matrix", "newer")), parquet(TRAINED_ON[:200]))
 
     def write(self, path: str, text: str) -> None:
@@ -113,7 +113,7 @@ class Past:
         model_hash = changes.pop("model_hash", self.old.model_hash)
         track, later = changes.pop("track", "canary"), changes.pop("later", 0.0)
         header = Header("churn", model_hash, model_hash[:12], track, COLUMNS, changes.pop("sensitive", {}))
-        at = (NOW + timedelta(minutes=5)).timestamp() + later
+        at = self.later.timestamp() + later
         scores = [sum(row) if score is None else score for row in rows]
         line = orjson.dumps([name, 0, at, [list(column) for column in zip(*rows, strict=True)], scores])
         content = log_files.parquet(header, [line], b"k" * 32)
