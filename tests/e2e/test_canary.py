@@ -30,7 +30,7 @@ from ci.core.params import Environment
 from ci.core.release import Version, dump, path_of, propose, release
 from tests import releases
 from tests.load import Load, bodies, load
-from tests.previews import Preview, preview
+from tests.previews import Preview, preview, quick
 from tests.project import BIN, IDENTITY
 
 if TYPE_CHECKING:
@@ -48,15 +48,6 @@ STABLE = "churn-production-server-stable"
 RATE = "ml/models/churn/params.yaml"
 PATIENCE = 150.0  # seconds that a decision may take
 
-QUICK = """\
-patches:
-  - target: {kind: ServiceMonitor}
-    patch: |
-      - {op: replace, path: /spec/endpoints/0/interval, value: 1s}
-  - target: {kind: Deployment}
-    patch: |
-      - {op: replace, path: /spec/template/spec/containers/0/lifecycle/preStop/sleep/seconds, value: 2}
-"""
 RULES = "  rollout: {minutes: 1, requests: 600, tolerated: {slow: 4.0}}\n"
 STEPS = ("steps: [5, 25, 50, 100]", "steps: [20, 33, 100]")
 RULES_THERE = Environment(steps=[20, 33, 100])
@@ -173,7 +164,7 @@ def story(production_line: Line, tmp_path: Path) -> Story:
     line.project.edit("params.yaml", "defaults:\n", f"defaults:\n{RULES}")
     line.project.edit("params.yaml", *STEPS)
     with (line.project.root / "k8s/models/churn/production/kustomization.yaml").open("a") as overlay:
-        overlay.write(QUICK)
+        overlay.write(quick(2))
     made.push("a quick clock")
     return made
 

@@ -12,7 +12,7 @@ import requests
 
 from ci.core.release import Release, Version, dump, path_of, release
 from tests.load import bodies, load
-from tests.previews import Preview, preview
+from tests.previews import Preview, preview, quick
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,15 +26,6 @@ FILE = path_of(MODEL, ENVIRONMENT)
 OVERLAY = "k8s/models/churn/production/kustomization.yaml"
 NO_DOCKER = {"DOCKER_HOST": "unix:///nowhere/docker.sock"}
 STABLE, CANARY = "churn-production-server-stable", "churn-production-server-canary"
-QUICK = """\
-patches:
-  - target: {kind: ServiceMonitor}
-    patch: |
-      - {op: replace, path: /spec/endpoints/0/interval, value: 1s}
-  - target: {kind: Deployment}
-    patch: |
-      - {op: replace, path: /spec/template/spec/containers/0/lifecycle/preStop/sleep/seconds, value: 1}
-"""
 
 
 @pytest.fixture
@@ -43,7 +34,7 @@ def line(production_line: Line, tmp_path: Path) -> Line:
     made = production_line.copy(tmp_path / "project")
     made.pull()
     with (made.project.root / OVERLAY).open("a") as overlay:
-        overlay.write(QUICK)
+        overlay.write(quick(1))
     made.project.commit("quick")
     return made
 
