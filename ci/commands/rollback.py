@@ -10,6 +10,7 @@ from ci.adapters import forge, git, history, locks, rollouts, shell, templates
 from ci.commands import bringing, merged, settling
 from ci.commands.rollout import chosen
 from ci.core.bot import Proposal
+from ci.core.canary import progress
 from ci.core.errors import TrunklineError
 from ci.core.image import reference
 from ci.core.loglines import quiet
@@ -93,7 +94,7 @@ def _go_back(
 
     title = f"Go back to {model} {back.version.version} in {environment}"
     seen = rollouts.read(root, there, [(model, environment)])[model, environment].rollout
-    shown = seen if seen is not None and now is not None and changing.is_of(seen, now) else None
+    shown = seen if seen is not None and now is not None and progress.is_of(seen, now) else None
     proposal = Proposal(
         branch=changing.branch(model, environment),
         title=title,

@@ -165,7 +165,7 @@ class Rolling:
     def _end(self, base: Base, kept: Kept, *, told: bool = False) -> None:
         """Take in what the base has by now; the record of a canary that is gone is closed once all is told."""
         release, rollout = base.release(self.model, self.environment), kept.rollout
-        if rollout is not None and not kept.ended and (release is None or not changing.is_of(rollout, release)):
+        if rollout is not None and not kept.ended and (release is None or not progress.is_of(rollout, release)):
             if rollout.decision.action == "rollback" and not told:
                 self._tell(rollout)
             branch = changing.branch(self.model, self.environment)

@@ -36,7 +36,9 @@ def start(release: Release, *, since: float, now: float) -> Rollout:
 
 
 def is_of(rollout: Rollout, release: Release) -> bool:
-    """Whether the record is of these two versions, in this model's environment."""
+    """Whether the record is of the two versions that a release.yaml has beside each other, in its environment."""
+    if release.spec.canary is None:
+        return False
     fresh = start(release, since=0, now=0)
     keys = ("model", "environment", "stable", "canary", "stable_digest", "canary_digest")
     return all(getattr(rollout, key) == getattr(fresh, key) for key in keys)

@@ -18,11 +18,6 @@ def branch(model: str, environment: str) -> str:
     return f"rollout/{model}/{environment}"
 
 
-def is_of(rollout: Rollout, current: Release) -> bool:
-    """Whether a record is about the two versions that a release.yaml has beside each other."""
-    return current.spec.canary is not None and progress.is_of(rollout, current)
-
-
 def changed(current: Release | None, rollout: Rollout) -> Release | None:
     """The release that makes a decision true; None where there is nothing to do, or no longer.
 
@@ -30,7 +25,7 @@ def changed(current: Release | None, rollout: Rollout) -> Release | None:
     share that it was decided at.
     """
     decision = rollout.decision
-    if current is None or decision.action == "hold" or not is_of(rollout, current):
+    if current is None or decision.action == "hold" or not progress.is_of(rollout, current):
         return None
     spec = current.spec
     if decision.action == "rollback":

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from ci.core.canary.progress import is_of
 from ci.core.canary.records import Decision, Evidence
 from ci.core.forge import Pull
 from ci.core.records import Part
 from ci.core.release import Version
-from ci.core.rollouts.changing import is_of
 from ci.core.tracing import read
 
 if TYPE_CHECKING:
