@@ -1,11 +1,11 @@
 """The least there can be: ONNX Runtime in an RSGI function on Granian. It checks nothing and counts nothing."""
 
-import asyncio
 import os
 
 import numpy as np
 import onnxruntime
 import orjson
+import uvloop
 from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 
@@ -38,4 +38,4 @@ async def main():
     await Server(target, address="127.0.0.1", port=port, websockets=False, log_enabled=False, **kinds).serve()
 
 
-asyncio.run(main())
+uvloop.run(main())

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import logging
 import os
 import sys
+
+import uvloop
 
 from ml.serve.errors import CannotStart
 from ml.serve.inferences import Inferences
@@ -33,7 +34,7 @@ def main() -> int:
     # What is there by now stays: the collector need not look through it again and again while requests come and go.
     gc.collect()
     gc.freeze()
-    return asyncio.run(serve(model, settings, inferences, traces))
+    return uvloop.run(serve(model, settings, inferences, traces))
 
 
 if __name__ == "__main__":

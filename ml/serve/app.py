@@ -119,11 +119,11 @@ class App:
             )
 
     def _paths(self) -> dict[str, Route]:
-        columns = self._model.columns.values()
+        columns, matrices = self._model.columns.values(), self._model.matrices
         about = {"name": "trunkline", "version": VERSION, "extensions": [binary.EXTENSION]}
         server = Route("server", "GET", _fixed(about))
         ready = Route("model_ready", "GET", self._ready)
-        metadata = Route("model", "GET", _fixed(protocol.metadata(self._record, columns)))
+        metadata = Route("model", "GET", _fixed(protocol.metadata(self._record, columns, matrices)))
         infer = Route("infer", "POST", self._infer)
         model = f"/v2/models/{self._record.model}"
         version = f"{model}/versions/{self._record.version}"
@@ -135,7 +135,7 @@ class App:
             "/v2/health/live": Route("live", "GET", _fixed({"live": True})),
             "/v2/health/ready": Route("ready", "GET", self._ready),
             "/metrics": Route("metrics", "GET", self._exposition),
-            "/openapi.json": Route("openapi", "GET", _fixed(openapi.description(self._record, columns))),
+            "/openapi.json": Route("openapi", "GET", _fixed(openapi.description(self._record, columns, matrices))),
         }
 
     def _nowhere(self, path: str) -> Reply:
@@ -169,7 +169,7 @@ class App:
     async def _small(self, body: bytes | bytearray, header: int | None) -> Scored:
         """The answer to a few rows, understood here and scored in their turn."""
         asked = self._quick.question(body) if header is None else None
-        asked = asked or protocol.question(body, self._record, self._model.columns, header)
+        asked = asked or self._question(body, header)
         columns = self._model.columned(asked.columns)
         scores = self._runner.at_once(columns.tensors, asked.rows)
         if scores is None:
@@ -184,12 +184,15 @@ class App:
 
     def _understood_and_scored(self, body: bytes | bytearray, header: int | None) -> Scored:
         try:
-            asked = protocol.question(body, self._record, self._model.columns, header)
+            asked = self._question(body, header)
             columns = self._model.columned(asked.columns)
             return self._answer(asked, columns, self._model.run(columns.tensors))
         except Refused as refused:
             code, words, missing = refused.code, refused.words, refused.missing
         raise Refused(code, words, missing)  # anew: the traceback of the first holds on to everything that was parsed
+
+    def _question(self, body: bytes | bytearray, header: int | None) -> Question:
+        return protocol.question(body, self._record, self._model.columns, header, self._model.matrices)
 
     def _answer(self, asked: Question, columns: Columns, scores: NDArray[np.float64]) -> Scored:
         if not (math.isfinite(scores.item()) if scores.size == 1 else np.isfinite(scores).all()):

@@ -136,6 +136,13 @@ class Model:
             name: Column(name, datatypes[each.dtype], each.dtype) for each in self.inputs for name in each.columns
         }
 
+        self.matrices = {
+            each.name: each.columns
+            for each in self.inputs
+            if len(each.columns) > 1 and each.dtype is not np.object_ and each.name not in self.columns
+        }
+        """The inputs that are made of several columns of numbers, by name."""
+
     @classmethod
     def load(cls, folder: Path) -> Model:
         """The model in a folder, tried once. Raises CannotStart unless it is the one that its record names."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import starmap
 from typing import TYPE_CHECKING, Any
 
 from ml.serve import protocol
 from ml.serve.binary import HEADER
 from ml.serve.model import OUTPUT
-from ml.serve.tensors import TAKEN
+from ml.serve.tensors import NUMBERS, TAKEN
 from ml.serve.web import BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from ml.serve.matrix import Matrices
     from ml.serve.model import Column, Record
 
 Schema = dict[str, Any]
@@ -34,7 +36,7 @@ _HEADER = {
 }
 
 
-def description(record: Record, columns: Iterable[Column]) -> Schema:
+def description(record: Record, columns: Iterable[Column], matrices: Matrices) -> Schema:
     """The OpenAPI document of a server of this model."""
     model = f"/v2/models/{record.model}"
     ready = {200: _answer("Ready.", "Ready"), 503: _answer("Going away; send requests elsewhere.", "Ready")}
@@ -54,7 +56,7 @@ def description(record: Record, columns: Iterable[Column]) -> Schema:
             "/metrics": _get("Metrics", {200: {"description": "For Prometheus.", "content": {"text/plain": {}}}}),
             "/openapi.json": _get("Description", {200: _answer("This document.", "Description")}),
         },
-        "components": {"schemas": _schemas(record, list(columns))},
+        "components": {"schemas": _schemas(record, list(columns), matrices)},
     }
 
 
@@ -91,7 +93,7 @@ def _ref(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def _schemas(record: Record, columns: list[Column]) -> Schema:
+def _schemas(record: Record, columns: list[Column], matrices: Matrices) -> Schema:
     text, parameters = {"type": "string"}, {"type": ["object", "null"]}
     score = {"type": "string", "enum": [OUTPUT]}
     tensor = _object(name=text, datatype=text, shape=_list({"type": "integer"}))
@@ -115,9 +117,10 @@ def _schemas(record: Record, columns: list[Column]) -> Schema:
             parameters=parameters,
             inputs={
                 "type": "array",
-                "description": "One tensor per feature, each once, all with the same number of rows.",
-                "items": {"oneOf": [_tensor(each) for each in columns]},
-                "minItems": len(columns),
+                "description": "One tensor per feature, each once, all with the same number of rows; features that the "
+                "model takes as a matrix may come as one tensor.",
+                "items": {"oneOf": [*map(_tensor, columns), *starmap(_matrix, matrices.items())]},
+                "minItems": len(columns) - sum(len(names) - 1 for names in matrices.values()),
                 "maxItems": len(columns),
             },
             outputs=_list(_object(("parameters",), name=score, parameters=parameters)) | {"type": ["array", "null"]},
@@ -151,6 +154,20 @@ def _tensor(column: Column) -> Schema:
         datatype={"enum": sorted(TAKEN[column.datatype])},
         parameters={"type": ["object", "null"]},
         data={"anyOf": [_list(value), _list(one)]},
+    )
+
+
+def _matrix(name: str, columns: Sequence[str]) -> Schema:
+    value = {"type": ["number", "boolean"]}
+    size = {"type": "integer", "minimum": 1, "maximum": protocol.MAX_ROWS}
+    row = _list(value) | {"minItems": len(columns), "maxItems": len(columns)}
+    return _object(
+        ("parameters",),
+        name={"const": name},
+        shape={"type": "array", "prefixItems": [size, {"const": len(columns)}], "items": False, "minItems": 2},
+        datatype={"enum": sorted(NUMBERS)},
+        parameters={"type": ["object", "null"]},
+        data={"anyOf": [_list(value), _list(row)]},
     )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from ml.serve import binary, tensors
+from ml.serve import binary, matrix, tensors
 from ml.serve.errors import Refused, shown
 from ml.serve.model import OUTPUT
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from ml.serve.matrix import Matrices
     from ml.serve.model import Column, Record
 
 MAX_ROWS = 10_000
@@ -43,9 +44,15 @@ class Question:
 
 
 def question(
-    body: bytes | bytearray, record: Record, wanted: Mapping[str, Column], header: int | None = None
+    body: bytes | bytearray,
+    record: Record,
+    wanted: Mapping[str, Column],
+    header: int | None = None,
+    matrices: Matrices | None = None,
 ) -> Question:
     """What a request's body asks; its first `header` bytes are JSON, or all. Raises Refused.
+
+    `matrices` are those inputs of the model that may come whole, in the place of their columns.
 
     400 when it is wrong anywhere, 413 when it has too many rows. An optional field that is null is as good as absent:
     clients write out the fields that they have no value for.
@@ -58,15 +65,20 @@ def question(
     except orjson.JSONDecodeError as error:
         raise Refused(400, f"the body is not JSON ({error})") from error
     try:
-        return _understood(text, raw, found, record, wanted)
+        return _understood(text, raw, found, record, wanted, matrices or {})
     except Refused as refused:
         if not refused.missing and isinstance(found, dict):
-            refused.missing = tensors.missing(found.get("inputs"), wanted)
+            refused.missing = _missing(found.get("inputs"), wanted, matrices or {})
         raise
 
 
 def _understood(
-    text: bytes | bytearray, raw: memoryview | None, found: Any, record: Record, wanted: Mapping[str, Column]
+    text: bytes | bytearray,
+    raw: memoryview | None,
+    found: Any,
+    record: Record,
+    wanted: Mapping[str, Column],
+    matrices: Matrices,
 ) -> Question:
     _require_object(found, KEYS, "the request")
     _require_served(found, record)
@@ -74,9 +86,12 @@ def _understood(
     inputs = found.get("inputs")
     if not isinstance(inputs, list):
         raise Refused(400, f"'inputs' is {shown(inputs)}; expected a list of one tensor per feature")
-    named = _by_name(inputs, wanted)
+    known = frozenset((*wanted, *matrices))
+    for each in inputs:
+        _require_input(each, known)
+    laid_out, parts = matrix.split(inputs, binary.parts(inputs, raw), matrices)
+    named = _by_name(laid_out, wanted)
     rows = _rows(named)
-    parts = binary.parts(inputs, raw)
     columns = {
         name: binary.column(column, named[name].get("datatype"), parts[name], rows)
         if name in parts
@@ -131,15 +146,19 @@ def answer(record: Record, asked: Question, scores: NDArray[np.float64]) -> tupl
     return text + raw, len(text)
 
 
-def metadata(record: Record, columns: Iterable[Column]) -> dict[str, Any]:
-    """What the protocol tells of a model: its tensors, and beside them its lineage."""
+def metadata(record: Record, columns: Iterable[Column], matrices: Matrices) -> dict[str, Any]:
+    """What the protocol tells of a model: its tensors, and beside them its lineage and what may come as a matrix."""
     return {
         "name": record.model,
         "versions": [record.version],
         "platform": "onnx_onnxv1",
         "inputs": [{"name": each.name, "datatype": each.datatype, "shape": [-1]} for each in columns],
         "outputs": [{"name": OUTPUT, "datatype": "FP64", "shape": [-1]}],
-        "parameters": {"model_hash": record.model_hash, **record.lineage},
+        "parameters": {
+            "model_hash": record.model_hash,
+            **record.lineage,
+            **{f"columns of {name}": orjson.dumps(names).decode() for name, names in matrices.items()},
+        },
     }
 
 
@@ -182,15 +201,29 @@ def _id(found: Mapping[str, Any]) -> str:
     return given
 
 
-def _by_name(inputs: list[Any], wanted: Mapping[str, Column]) -> dict[str, dict[str, Any]]:
-    """Tensors by name: each column's, once, and no other."""
+def _require_input(found: object, known: frozenset[str]) -> None:
+    _require_object(found, INPUT_KEYS, "an input")
+    name = found["name"] if isinstance(found, dict) and "name" in found else None
+    if not isinstance(name, str) or name not in known:
+        hint = _nearest(name, known) if isinstance(name, str) else "expected the name of a feature"
+        raise Refused(400, f"the model has no input {shown(name)}; {hint}")
+
+
+def _missing(inputs: object, wanted: Iterable[str], matrices: Matrices) -> list[str]:
+    """The columns of which a refused request lacks a value; none where a matrix is too wrong to tell."""
+    if not isinstance(inputs, list):
+        return []
+    try:
+        return tensors.missing(matrix.split(inputs, {}, matrices)[0], wanted)
+    except Refused:
+        return []
+
+
+def _by_name(inputs: list[dict[str, Any]], wanted: Mapping[str, Column]) -> dict[str, dict[str, Any]]:
+    """Tensors by name: each column's, once."""
     named: dict[str, dict[str, Any]] = {}
     for each in inputs:
-        _require_object(each, INPUT_KEYS, "an input")
-        name = each.get("name")
-        if not isinstance(name, str) or name not in wanted:
-            hint = _nearest(name, wanted) if isinstance(name, str) else "expected the name of a feature"
-            raise Refused(400, f"the model has no input {shown(name)}; {hint}")
+        name: str = each["name"]
         if name in named:
             raise Refused(400, f"'{name}' is among the inputs twice; send each feature once")
         named[name] = each

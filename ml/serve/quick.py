@@ -15,6 +15,8 @@ from ml.serve.protocol import MAX_ID, Question, new_id
 from ml.serve.tensors import INT64, TAKEN, VALUES, WHOLE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from ml.serve.model import Column, Model
@@ -43,6 +45,7 @@ class Quick:
             (each.name, each.dtype, slice(end - len(each.columns), end))
             for each, end in zip(model.inputs, ends, strict=True)
         ]
+        self._matrix = next(iter(model.matrices.items())) if len(model.inputs) == 1 and model.matrices else None
         texts = sum(column.datatype == "BYTES" for column in model.columns.values())
         self._quotes = TEXTS * len(self._places) + 2 * texts
 
@@ -58,13 +61,18 @@ class Quick:
                 extra, most = 6, 2
             else:
                 return None
-            if len(found) != most or type(inputs) is not list or len(inputs) != len(self._places):
+            if len(found) != most or type(inputs) is not list:
                 return None
-            values = self._values(inputs)
+            if len(inputs) == len(self._places):
+                values, quotes = self._values(inputs), self._quotes
+            elif len(inputs) == 1 and self._matrix:
+                values, quotes = self._row(inputs[0], *self._matrix), TEXTS
+            else:
+                return None
         except (AttributeError, KeyError, TypeError, ValueError):
             return None
         # Where a key is there twice, more text was sent than was found. An escaped quotation mark would hide it.
-        if values is None or body.count(b'"') != self._quotes + extra or b"\\" in body:
+        if values is None or body.count(b'"') != quotes + extra or b"\\" in body:
             return None
         tensors: dict[str, NDArray[Any]] = {
             name: np.array([values[part]], dtype=dtype) for name, dtype, part in self._slices
@@ -86,6 +94,18 @@ class Quick:
                 return None
             values[place] = value
         return values
+
+    def _row(self, tensor: dict[str, Any], name: str, columns: Sequence[str]) -> list[Any] | None:
+        """All columns' values, sent as one tensor."""
+        types, least, most = self._limits[0][tensor["datatype"]]
+        shape, data = tensor["shape"], tensor["data"]
+        if tensor["name"] != name or len(tensor) != KEYS or type(data) is not list or len(data) != len(columns):
+            return None
+        if shape != [1, len(columns)] or type(shape[0]) is not int or type(shape[1]) is not int:
+            return None
+        if not types.issuperset(map(type, data)) or min(data) < least or max(data) > most:
+            return None
+        return data
 
 
 def _limits(wanted: Column, datatype: str) -> Limits:

@@ -66,12 +66,10 @@ def require_taken(wanted: Column, datatype: object) -> str:
     return datatype
 
 
-def missing(inputs: object, wanted: Iterable[str]) -> list[str]:
+def missing(inputs: Iterable[Any], wanted: Iterable[str]) -> list[str]:
     """The columns of which a refused request lacks a value, or all of them."""
-    if not isinstance(inputs, list):
-        return []
     sent = {
-        each["name"]: each.get("data")
+        each["name"]: each.get("data", [] if each.get("parameters") else None)  # where they are bytes, `binary` tells
         for each in inputs
         if isinstance(each, dict) and isinstance(each.get("name"), str)
     }

@@ -13,7 +13,7 @@ from ml.serve import VERSION
 
 # What the image installs, and what that cannot do without.
 INSTALLED = {
-    *("granian", "numpy", "onnxruntime", "orjson", "prometheus_client"),
+    *("granian", "numpy", "onnxruntime", "orjson", "prometheus_client", "uvloop"),
     *("click", "flatbuffers", "google", "packaging"),
     *("arro3", "fsspec", "opentelemetry", "requests", "certifi", "charset_normalizer", "idna", "urllib3"),
     "typing_extensions",
