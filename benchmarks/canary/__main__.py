@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 NOISE = 0.5
 ALIKE, NOISY = Scenario("no worse"), Scenario("no worse, noisy", noise=NOISE)
+APART = Scenario("the same, scrapes 7.5 s apart", noise=NOISE, apart=0.25)
 ERRORS = Scenario("errors 1 % → 2 %", times_errors=2)
 NOISY_ERRORS = Scenario("errors 1 % → 2 %, noisy", times_errors=2, noise=NOISE)
 SECONDS = Scenario("20 % slower", times_seconds=1.2)
@@ -91,6 +92,7 @@ def main() -> None:
     for scenario, rivals in (
         (ALIKE, {**errors, **seconds}),
         (NOISY, {**errors, **seconds}),
+        (APART, {}),
         (ERRORS, errors),
         (NOISY_ERRORS, errors),
         (SECONDS, seconds),
@@ -109,7 +111,7 @@ def main() -> None:
         for name, method in rivals.items():
             lines.append(Line(scenario, name, [method(stream) for stream in streams], streams))
             print(lines[-1], flush=True)
-    for scenario in (ALIKE, NOISY, ERRORS, NOISY_ERRORS):
+    for scenario in (ALIKE, NOISY, APART, ERRORS, NOISY_ERRORS):
         streams = [draw(scenario, seed) for seed in range(5 * runs)]
         halves = [methods.errors_alone(stream) for stream in streams]
         print(Line(scenario, f"Trunkline, errors alone ({5 * runs} runs)", halves, streams), flush=True)
@@ -142,7 +144,7 @@ def _rivals(
 
 def _goals(lines: Sequence[Line]) -> None:
     by_name = {line.scenario.name: line for line in lines}
-    for scenario in (ALIKE, NOISY):
+    for scenario in (ALIKE, NOISY, APART):
         line = by_name[scenario.name]
         low, high = interval(line.rolled_back, len(line.halves))
         said = "met" if line.rolled_back <= 0.05 else "NOT MET" if low > 0.05 else "not refuted by so few runs"

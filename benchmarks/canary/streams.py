@@ -24,7 +24,8 @@ class Scenario:
     """What both arms do, and what the canary does otherwise from half-minute `since` on.
 
     `rate` is requests a second over both arms, `errors` stable's share of them; `noise` is the spread of a factor of
-    each minute on errors and (a third of it) on seconds, common to both arms.
+    each minute on errors and (a third of it) on seconds, common to both arms; `apart` is by how much of a half-minute
+    the canary is scraped later, so that what it counts falls partly into the next.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Scenario:
     canary: float = 0.1
     errors: float = 0.01
     noise: float = 0.0
+    apart: float = 0.0
     times_errors: float = 1.0
     times_seconds: float = 1.0
     higher_scores: float = 0.0
@@ -59,19 +61,21 @@ def draw(scenario: Scenario, seed: int) -> Stream:
     minutes = rng.normal(size=HALVES // 2).repeat(2)
     often = np.exp(scenario.noise * minutes - scenario.noise**2 / 2)
     slower = np.exp(scenario.noise / 3 * minutes)
+    later = (1 - scenario.apart) * often + scenario.apart * np.roll(often, -1)
     bad = np.arange(HALVES) >= scenario.since
     total = rng.poisson(scenario.rate * 30, HALVES)
     canary = rng.binomial(total, scenario.canary)
     requests = np.stack([canary, total - canary], axis=1)
-    shares = scenario.errors * np.stack([often * np.where(bad, scenario.times_errors, 1.0), often], axis=1)
+    shares = scenario.errors * np.stack([later * np.where(bad, scenario.times_errors, 1.0), often], axis=1)
     errors = rng.binomial(requests, np.minimum(shares, 1.0))
     worse = np.stack([bad, np.zeros(HALVES, dtype=bool)], axis=1)
     times = slower[:, None] * np.where(worse, scenario.times_seconds, 1.0)
     cuts = (np.log(SECONDS) - np.log(TYPICAL * times)[:, :, None]) / SPREAD
     with np.errstate(divide="ignore"):
         moved = np.log(SCORES / (1 - SCORES)) - LEAN - np.where(worse, scenario.higher_scores, 0.0)[:, :, None]
-    good = requests - errors
-    return Stream(requests, errors, rng.multinomial(good, _chances(cuts)), rng.multinomial(good, _chances(moved)))
+    good, seconds = requests - errors, _chances(cuts)
+    seconds[:, 0] = (1 - scenario.apart) * seconds[:, 0] + scenario.apart * np.roll(seconds[:, 0], -1, axis=0)
+    return Stream(requests, errors, rng.multinomial(good, seconds), rng.multinomial(good, _chances(moved)))
 
 
 def _chances(cuts: Floats) -> Floats:

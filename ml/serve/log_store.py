@@ -41,4 +41,4 @@ class Store:
 
 def masked(text: str) -> str:
     """Text without what in a URL lets somebody in."""
-    return re.sub(r"\?\S*", "", re.sub(r"//[^/\s@]*@", "//", text))
+    return re.sub(r"\?\S*", "", re.sub(r"//\S*@", "//", text))

@@ -5,6 +5,7 @@ Whatever is out of the ordinary, wrong or only rare, is left to `protocol`, whic
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import orjson
 
 from ml.serve.model import Columns
 from ml.serve.protocol import MAX_ID, Question, new_id
-from ml.serve.tensors import INT64, TAKEN, VALUES, WHOLE
+from ml.serve.tensors import FLOATS, INT64, TAKEN, VALUES, WHOLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,7 +117,7 @@ def _limits(wanted: Column, datatype: str) -> Limits:
     if wanted.datatype == "INT64":
         whole = WHOLE.get(datatype, INT64)
         return types, max(whole.min, INT64.min), min(whole.max, INT64.max)
-    held = np.finfo(wanted.dtype)
     if datatype in WHOLE:
         return types, WHOLE[datatype].min, WHOLE[datatype].max  # which every float can
-    return types, float(held.min), float(held.max)
+    most = min(FLOATS[wanted.datatype], FLOATS.get(datatype, math.inf))
+    return types, -most, most

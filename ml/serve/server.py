@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ml.serve.traces import Traces
 
 CONNECTIONS = 2048
-HEADER_SECONDS = 10
+HEADER_SECONDS = 620  # longer than gateways keep idle connections: who sends on one is to be the one who closes it
 LAST_SECONDS = 10  # for the inference log to be stored, and again for traces to be sent
 log = logging.getLogger("ml.serve")
 

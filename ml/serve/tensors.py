@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ml.serve.model import Column
 
-FLOATS = frozenset({"FP16", "FP32", "FP64"})
+FLOATS = {f"FP{bits}": float(np.finfo(f"float{bits}").max) for bits in (16, 32, 64)}
 WHOLE = {name: np.iinfo(name.lower()) for bits in (8, 16, 32, 64) for name in (f"INT{bits}", f"UINT{bits}")}
 INT64 = WHOLE["INT64"]
 # What a JSON value of a datatype has to be, and how it is called.
@@ -27,7 +27,7 @@ VALUES: dict[str, tuple[frozenset[type], str]] = {
 }
 TEXT = frozenset({"BYTES"})
 WHOLE_NUMBERS = frozenset(WHOLE) | {"BOOL"}
-NUMBERS = WHOLE_NUMBERS | FLOATS
+NUMBERS = WHOLE_NUMBERS | frozenset(FLOATS)
 # What a request may send for a column of the model's datatype: all that holds its values without loss of meaning.
 TAKEN = {"FP32": NUMBERS, "FP64": NUMBERS, "INT64": WHOLE_NUMBERS, "BYTES": TEXT}
 
@@ -53,7 +53,7 @@ def column(wanted: Column, datatype: object, data: object, rows: int) -> NDArray
         row, found = next((row, value) for row, value in enumerate(values) if type(value) not in allowed)
         what = "null: every row needs a value" if found is None else f"{shown(found)}, not {called}"
         raise Refused(400, f"row {row} of '{wanted.name}' ({kind}) is {what}")
-    if kind in WHOLE:
+    if kind in WHOLE or kind in FLOATS:
         _require_range(wanted.name, kind, values)
     return np.array(values, dtype=np.object_) if kind == "BYTES" else _numbers(wanted, values)
 
@@ -95,11 +95,13 @@ def _flat(name: str, data: object, rows: int) -> Sequence[Any]:
     return data
 
 
-def _require_range(name: str, datatype: str, values: Sequence[int]) -> None:
-    limits = WHOLE[datatype]
-    if min(values) < limits.min or max(values) > limits.max:
-        row, found = next((r, value) for r, value in enumerate(values) if not limits.min <= value <= limits.max)
-        raise Refused(400, f"row {row} of '{name}' is {found}, which {datatype} cannot hold")
+def _require_range(name: str, datatype: str, values: Sequence[float]) -> None:
+    least, most = (
+        (-FLOATS[datatype], FLOATS[datatype]) if datatype in FLOATS else (WHOLE[datatype].min, WHOLE[datatype].max)
+    )
+    if min(values) < least or max(values) > most:
+        row, found = next((r, value) for r, value in enumerate(values) if not least <= value <= most)
+        raise Refused(400, f"row {row} of '{name}' is {shown(found)}, which {datatype} cannot hold")
 
 
 def _numbers(wanted: Column, values: Sequence[float]) -> NDArray[Any]:

@@ -39,6 +39,7 @@ def test_lines_are_whole_however_they_come() -> None:
     ("url", "shown"),
     [
         ("s3://key:secret@bucket/a?token=b", "s3://bucket/a"),
+        ("s3://key:a/b@c@bucket/a", "s3://bucket/a"),
         ("/log", "/log"),
         ("at //u:p@h/x and ?y=z", "at //h/x and "),
     ],

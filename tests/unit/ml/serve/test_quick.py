@@ -96,6 +96,8 @@ def test_plain_requests_go_the_short_way(message: Any, mixed: Model) -> None:
         request(single={"data": "1"}),
         request(single={"data": {"1": 1}}),
         request(single={"data": [1e39]}),
+        request(single={"datatype": "FP16", "data": [7e4]}),
+        request(wide={"datatype": "FP32", "data": [1e39]}),
         request(single={"datatype": "INT8", "data": [128]}),
         request(single={"datatype": "BYTES", "data": ["1"]}),
         request(whole={"datatype": "UINT64", "data": [2**63]}),
