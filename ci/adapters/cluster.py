@@ -1,8 +1,12 @@
-"""The door to a cluster, by kubectl and whatever it is configured with: objects are read, none is changed."""
+"""The door to a cluster, by kubectl and whatever it is configured with: objects are read, none is changed.
+
+On a machine that is made for one job, as GitHub's are, TRUNKLINE_KUBECONFIG holds that configuration itself.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -29,7 +33,10 @@ def replica_sets(namespace: str) -> Sequence[dict[str, Any]]:
 
 def _get(path: str) -> dict[str, Any] | None:
     """What the API has at a path: asked for as it is, kubectl needs no discovery, and no right but to this."""
-    done = shell.run([kustomize.kubectl(), "get", f"--request-timeout={TIMEOUT}", "--raw", path], check=False)
+    configuration = os.environ.get("TRUNKLINE_KUBECONFIG")
+    where = ["--kubeconfig=/dev/stdin"] if configuration else []  # not in a file, which a killed run would leave
+    command = [kustomize.kubectl(), *where, "get", f"--request-timeout={TIMEOUT}", "--raw", path]
+    done = shell.run(command, check=False, feed=configuration or None, without=("TRUNKLINE_KUBECONFIG",))
     if done.code != 0:
         said = quiet(" ".join(done.err.split()))[:300]
         if "(NotFound)" in said:

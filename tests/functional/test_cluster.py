@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,7 +25,6 @@ from tests.rollouts import FIRST, HEALTHY, Stage, canary, version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
 STABLE = overlays.placeholder("registry.example.com/line", "fraud", "production").spec.stable
 CANARY = STABLE.model_copy(update={"image": STABLE.image.replace("0" * 64, "2" * 64), "version": "12"})
@@ -120,6 +121,16 @@ def test_an_abort_is_heard_of_and_asks_for_nothing_else(api: Api) -> None:
     assert found.action == "rollback"
     assert found.words.endswith(said)
     assert api.asked == [ROLLOUT.format(NAMESPACE), SETS.format(NAMESPACE)], "who may read these two may run this"
+
+
+def test_the_configuration_may_be_in_the_environment_itself(
+    api: Api, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TRUNKLINE_KUBECONFIG", Path(os.environ["KUBECONFIG"]).read_text())
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    api.has({"currentPodHash": "bbb", "stableRS": "bbb", "phase": "Healthy"})
+    assert decided().action == "promote"
+    assert api.asked
 
 
 def test_a_promotion_in_the_cluster_is_heard_of(api: Api) -> None:

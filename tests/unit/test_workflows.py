@@ -74,6 +74,7 @@ GRANTS = {
                 "MLFLOW_TRACKING_PASSWORD",
                 "MLFLOW_TRACKING_USERNAME",
                 "PROMETHEUS_PASSWORD",
+                "KUBECONFIG",
                 "PROMETHEUS_USER",
             }
         ),
