@@ -360,7 +360,8 @@ def test_every_action_has_a_stand_in() -> None:
 
 def test_a_release_is_one_at_a_time_for_a_model_and_never_cut_off() -> None:
     workflow = load(GITHUB / "workflows" / "release.yml")
-    assert workflow[True] == {"push": {"branches": ["main"]}, "workflow_dispatch": None}
+    hourly = [{"cron": "23 * * * *"}]
+    assert workflow[True] == {"push": {"branches": ["main"]}, "schedule": hourly, "workflow_dispatch": None}
     job = workflow["jobs"]["release"]
     assert job["concurrency"] == {"group": "release-${{ matrix.model }}", "cancel-in-progress": False}
     assert job["strategy"]["fail-fast"] is False
