@@ -13,7 +13,6 @@ import polars as pl
 from ml import kinds
 from ml.errors import StageError
 from ml.files import md5, read_json, replacing, write_json
-from ml.kinds import quality
 from ml.kinds.table import collect, require_both_classes, scan
 from ml.stages.job import job_of
 from ml.stages.run import parser, run
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
 
 def body(arguments: argparse.Namespace, place: Place) -> None:
     """Write predictions.parquet, evaluation.json and metrics.json."""
+    from ml.kinds import quality  # noqa: PLC0415 - scikit-learn takes seconds, and `rescore` has no use for it
+
     job = job_of(arguments, place)
     folder = place.mode(arguments.mode)
     model, source = folder / "model.onnx", folder / "test.parquet"
