@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ci.adapters.mlflow import Models
-from tests import releases, rollouts
+from tests import releases, rollouts, shared
 from tests.project import Project, fresh
 
 if TYPE_CHECKING:
@@ -32,23 +32,37 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 @pytest.fixture(scope="session")
 def checked(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A clone with a commit to compare with, in which `trunkline check` passed. Not to be changed."""
-    project = fresh(tmp_path_factory.mktemp("checked") / "project")
-    project.trunkline("check")
-    if project.git("status", "--porcelain"):
-        project.commit("what this machine measured")
-    project.commit_empty("a change to compare with it")
-    project.trunkline("check")
-    return project
+
+    def make(where: Path) -> None:
+        project = fresh(where)
+        project.trunkline("check")
+        if project.git("status", "--porcelain"):
+            project.commit("what this machine measured")
+        project.commit_empty("a change to compare with it")
+        project.trunkline("check")
+
+    made = Project(shared.once(tmp_path_factory, "checked", make))
+    return made.copy(tmp_path_factory.mktemp("checked") / "project")
+
+
+@pytest.fixture(scope="session")
+def trained(checked: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The same, whose churn was trained in full, pushed to DVC's remote and merged. Not to be changed."""
+    made = Project(shared.once(tmp_path_factory, "trained", lambda where: releases.train(checked.copy(where))))
+    return made.copy(tmp_path_factory.mktemp("trained") / "project")
 
 
 @pytest.fixture(scope="session")
 def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A root whose MLflow has its tables and nothing in them. Not to be changed."""
-    root = tmp_path_factory.mktemp("mlflow")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        assert Models(root).aliases("a") == {}
-    return root
+
+    def make(root: Path) -> None:
+        root.mkdir()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+            assert Models(root).aliases("a") == {}
+
+    return shared.once(tmp_path_factory, "mlflow", make)
 
 
 @pytest.fixture(scope="session")
