@@ -2,8 +2,9 @@
 
 Commands stand in blocks marked `sh`. A line that is meant to end with another exit code than 0 says so in its comment:
 `# exits 3`. `make test` is run as far as collecting its tests, since this is one of them, and `make lint` as far as
-naming its commands, since CI runs it before all tests. Documents that begin with
-`<!-- needs docker -->` are run by tests/e2e/test_docs.py.
+naming its commands, since CI runs it before all tests. DVC's cache holds what the models' trainings come to, as on the
+machine of somebody who has trained them before: that they are trained where it does not, other tests show. Documents
+that begin with `<!-- needs docker -->` are run by tests/e2e/test_docs.py.
 """
 
 from __future__ import annotations
@@ -39,19 +40,29 @@ def documents(*, need_docker: bool) -> list[Path]:
     return [d for d in DOCUMENTS if script(d) and d.read_text().startswith(NEEDS_DOCKER) is need_docker]
 
 
-def run(document: Path, project: Project, home: Path, **env: str) -> None:
-    """Run a document's commands as somebody who has just cloned the project."""
+def run(document: Path, project: Project, home: Path, trained: Project, **env: str) -> None:
+    """Run a document's commands as somebody who has just cloned the project, and had DVC cache what `trained` did."""
     home.mkdir()
     project.run("git", "config", "--global", f"url.file://{project.root}.insteadOf", CLONED, HOME=str(home))
+    cache = project.root / ".dvc/cache"
+    shutil.copytree(trained.root / ".dvc/cache", cache, dirs_exist_ok=True, copy_function=put)
+    (home / "config").write_text(f"[cache]\ndir = {cache}\n")  # for the clone that README makes
     if (ROOT / "node_modules").is_dir():  # a copy, since `npm ci` empties what it finds
         shutil.copytree(ROOT / "node_modules", project.root / "node_modules", symlinks=True)
-    env = {"HOME": str(home), "VENV": sys.prefix, "TRUNKLINE_SCHEMAS": str(SCHEMAS), **env}
+    env = {"HOME": str(home), "DVC_GLOBAL_CONFIG_DIR": str(home), "VENV": sys.prefix, **env}
+    env["TRUNKLINE_SCHEMAS"] = str(SCHEMAS)
     project.run("bash", "-e", "-x", "-c", script(document), code=0, **env)
 
 
+def put(source: str, target: str) -> None:
+    """Copy a file of DVC's cache, which is as its name says wherever it is there."""
+    if not Path(target).exists():
+        shutil.copy2(source, target)
+
+
 @pytest.mark.parametrize("document", documents(need_docker=False), ids=lambda d: d.name)
-def test_every_command_works(document: Path, project: Project, tmp_path: Path) -> None:
-    run(document, project, tmp_path / "home")
+def test_every_command_works(document: Path, project: Project, trained: Project, tmp_path: Path) -> None:
+    run(document, project, tmp_path / "home", trained)
 
 
 def test_no_command_hides_in_a_block_that_is_not_run() -> None:
