@@ -29,6 +29,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return Pieces(config, log)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In which order."""
+    from tests.workers import order
+
+    order(items)
+
+
 @pytest.fixture(scope="session")
 def checked(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A clone with a commit to compare with, in which `trunkline check` passed. Not to be changed."""

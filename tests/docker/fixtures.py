@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import shared
 from tests.docker import base, daemon, registry
 
 if TYPE_CHECKING:
@@ -13,16 +14,17 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def docker_host() -> Iterator[str]:
+def docker_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """What DOCKER_HOST has to be."""
-    with daemon.daemon() as host:
+    with daemon.daemon(shared.folder(tmp_path_factory)) as host:
         yield host
 
 
 @pytest.fixture(scope="session")
-def base_image(docker_host: str) -> str:
+def base_image(docker_host: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The id of a slim Python to build on, for TRUNKLINE_BASE_IMAGE."""
-    return base.base_image(docker_host)
+    with shared.alone(shared.folder(tmp_path_factory) / "base.lock"):
+        return base.base_image(docker_host)
 
 
 @pytest.fixture(scope="session")

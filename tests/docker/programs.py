@@ -45,18 +45,35 @@ def free_port() -> int:
 @contextmanager
 def running(args: list[str], log: Path, answers: Callable[[], bool]) -> Iterator[None]:
     """A program that runs until the block ends, once it answers."""
-    with log.open("w") as out, subprocess.Popen(args, stdout=out, stderr=out, stdin=subprocess.DEVNULL) as program:
-        try:
-            until = time.monotonic() + PATIENCE
-            while not answers():
-                told = log.read_text()[-2000:]
-                assert program.poll() is None, f"{args[0]} ended:\n{told}"
-                assert time.monotonic() < until, f"{args[0]} does not answer:\n{told}"
-                time.sleep(0.1)
-            yield
-        finally:
-            program.terminate()
-            try:
-                program.wait(30)
-            except subprocess.TimeoutExpired:
-                program.kill()
+    program = start(args, log, answers)
+    try:
+        yield
+    finally:
+        end(program)
+
+
+def start(args: list[str], log: Path, answers: Callable[[], bool]) -> subprocess.Popen[bytes]:
+    """Start a program, and wait until it answers."""
+    with log.open("w") as out:
+        program = subprocess.Popen(args, stdout=out, stderr=out, stdin=subprocess.DEVNULL)
+    try:
+        until = time.monotonic() + PATIENCE
+        while not answers():
+            told = log.read_text()[-2000:]
+            assert program.poll() is None, f"{args[0]} ended:\n{told}"
+            assert time.monotonic() < until, f"{args[0]} does not answer:\n{told}"
+            time.sleep(0.1)
+    except BaseException:
+        end(program)
+        raise
+    return program
+
+
+def end(program: subprocess.Popen[bytes]) -> None:
+    """End a program, and wait for it."""
+    program.terminate()
+    try:
+        program.wait(30)
+    except subprocess.TimeoutExpired:
+        program.kill()
+        program.wait()
