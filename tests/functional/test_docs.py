@@ -51,6 +51,8 @@ def run(document: Path, project: Project, home: Path, trained: Project, **env: s
         shutil.copytree(ROOT / "node_modules", project.root / "node_modules", symlinks=True)
     env = {"HOME": str(home), "DVC_GLOBAL_CONFIG_DIR": str(home), "VENV": sys.prefix, **env}
     env["TRUNKLINE_SCHEMAS"] = str(SCHEMAS)
+    fresh = project.run("make", "--question", "setup", code=None, **env).returncode == 0
+    assert fresh, "this environment is older than what is pinned, and make would install the copy into it: make setup"
     project.run("bash", "-e", "-x", "-c", script(document), code=0, **env)
 
 
