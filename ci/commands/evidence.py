@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 R = TypeVar("R", bound=Record)
-STAGES = ("validate", "prepare", "train", "evaluate", "latency")
+STAGES = ("validate", "prepare", "train", "evaluate", "profile", "latency")
 
 
 def problem(artifacts: Path) -> Problem | None:

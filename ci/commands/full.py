@@ -10,7 +10,7 @@ from ci.commands import candidate
 from ci.commands.champion import Champion
 from ci.core import training
 from ci.core.errors import ConfigurationError, EnvironmentFault
-from ci.core.lineage import entries_of, stages_of
+from ci.core.lineage import all_stages_of, entries_of
 from ci.core.records import Problem
 from ci.core.releasing import Refused
 
@@ -39,7 +39,8 @@ def pull(root: Path, model: str) -> None:
     """
     with locks.check(root):
         _require_pinned(root, model)
-        dvc.pull_outs(root, stages_of(model, MODE))
+        known = dvc.lock_of(root)  # of an older version it may have no profile
+        dvc.pull_outs(root, [stage for stage in all_stages_of(model, MODE) if stage in known])
 
 
 def judge(root: Path, model: str) -> Verdict:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ci.adapters import dvc
-from ci.core.lineage import stages_of
+from ci.core.lineage import all_stages_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +21,7 @@ def bring_up(
 
     One that stops leaves a problem.json that says why.
     """
-    stages = stages_of(model, mode)
+    stages = all_stages_of(model, mode)
     (root / "artifacts" / model / "problem.json").unlink(missing_ok=True)
     if any(stage in stale for stage in stages) and not dvc.repro(root, stages, env):
         _explain(root, model)

@@ -12,7 +12,7 @@ from ci.adapters import dvc, git, locks
 from ci.commands import stages
 from ci.core.errors import ConfigurationError, EnvironmentFault
 from ci.core.gating.verdict import exit_code
-from ci.core.lineage import stages_of
+from ci.core.lineage import all_stages_of
 
 if TYPE_CHECKING:
     from ci.core.lineage import Lineage
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         print_verdicts([verdict])
         if (code := exit_code([verdict])) != 0:
             return code
-        dvc.push(root, stages_of(model, full.MODE))
+        dvc.push(root, all_stages_of(model, full.MODE))
         known = lineage.of_worktree(root, model)
     if known is None:
         raise ConfigurationError("there is no commit yet, so nothing can say what was trained; commit, and run again.")
@@ -70,10 +70,10 @@ def _up_to_date(root: Path, model: str, env: dict[str, str]) -> dict[str, Any]:
     if data.behind(root, stale, (model,)):
         data.ensure(root, (model,))
         stale = dvc.stale(root)
-    mine = [stage for stage in stages_of(model, full.MODE) if stage in stale]
+    mine = [stage for stage in all_stages_of(model, full.MODE) if stage in stale]
     if mine and os.environ.get("CI") != "true" and not full.behind(root, model, stale):
         try:
-            dvc.pull_outs(root, stages_of(model, full.MODE))
+            dvc.pull_outs(root, all_stages_of(model, full.MODE))
             stale = {stage: why for stage, why in stale.items() if stage not in mine}
         except EnvironmentFault as fault:
             print(f"{fault.message} It is trained again.", file=sys.stderr)

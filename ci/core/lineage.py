@@ -38,8 +38,13 @@ class Lineage(Part):
 
 
 def stages_of(model: str, mode: Mode) -> tuple[str, ...]:
-    """The names DVC gives the stages of one model, in running order."""
+    """The names DVC gives the stages that make one model, in running order."""
     return (f"validate@{model}", *(f"{stage}@{model}-{mode}" for stage in STAGES))
+
+
+def all_stages_of(model: str, mode: Mode) -> tuple[str, ...]:
+    """The same, and what is made of a trained model that is no part of it: its profile."""
+    return (*stages_of(model, mode), f"profile@{model}-{mode}")
 
 
 def entries_of(lock: Mapping[str, Any], model: str, mode: Mode = "full") -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ci.core.gating import names
-from ci.core.lineage import entries_of, stages_of
+from ci.core.lineage import all_stages_of
 from ci.core.loglines import quiet
 from ci.core.plan import changes
 from ci.core.records import GateResult, Outcome, Plan
@@ -23,9 +23,10 @@ def behind(model: str, lock: Mapping[str, Any], stale: Mapping[str, Any], pins: 
     `stale` is DVC's status, `pins` the hashes of data by path. A file that is only missing is no reason: it says
     nothing of what was trained. So data is known by its pin, and what stages hand on by the lock itself.
     """
-    entries = entries_of(lock, model)
-    if not entries:
-        return tuple(f"dvc.lock has no entry for {name}" for name in stages_of(model, "full") if name not in lock)
+    stages = all_stages_of(model, "full")
+    if lacking := tuple(f"dvc.lock has no entry for {name}" for name in stages if name not in lock):
+        return lacking
+    entries = {name: lock[name] for name in stages}
     told = {name: ", ".join(changes(stale.get(name, ()))) for name in entries}
     return (
         *(quiet(f"dvc.lock is behind {name}: {what}") for name, what in told.items() if what),

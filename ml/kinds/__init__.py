@@ -105,6 +105,13 @@ class Kind(Protocol):
         """The artefact's score of each row, shape [n]. Raises StageError where the two do not fit together."""
         ...
 
+    def taken(self, artifact: Path, rows: pl.DataFrame) -> pl.DataFrame:
+        """The columns that the artefact takes, in the types it takes them in: what the inference log would hold.
+
+        Raises StageError where a column is missing.
+        """
+        ...
+
     def single(self, artifact: Path, rows: pl.DataFrame) -> Callable[[int], object]:
         """A function that scores row i alone, for timing; everything that can be done before is done."""
         ...

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnxruntime
+import polars as pl
 
 from ml.errors import StageError
 
@@ -14,10 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    import polars as pl
     from numpy.typing import NDArray
 
 OUTPUT = "score"
+TYPES = {"tensor(float)": pl.Float32, "tensor(int64)": pl.Int64, "tensor(string)": pl.String}  # others are Float64
 
 
 class Scorer:
@@ -54,14 +55,17 @@ class Scorer:
 
     def feeds(self, rows: pl.DataFrame) -> dict[str, NDArray[Any]]:
         """The model's inputs for these rows. Raises StageError when a column it needs is not among them."""
-        missing = sorted({name for names in self._columns.values() for name in names} - set(rows.columns))
-        if missing:
-            raise StageError(
-                f"{self.name} needs the column '{missing[0]}', which the rows lack; they have "
-                f"{', '.join(rows.columns)}; prepare the rows with this model's features",
-                file=self.name,
-            )
+        self._require_columns(rows)
         return {name: _tensor(rows, self._columns[name], kind) for name, kind, _ in self._inputs}
+
+    def taken(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The columns that go into the model, in the types of its inputs. Raises StageError when one is missing."""
+        self._require_columns(rows)
+        return rows.select(
+            pl.col(column).cast(TYPES.get(kind, pl.Float64))
+            for name, kind, _ in self._inputs
+            for column in self._columns[name]
+        )
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
         """Scores [n] of prepared inputs."""
@@ -80,6 +84,15 @@ class Scorer:
         feeds = self.feeds(rows)
         each = [{name: tensor[i : i + 1] for name, tensor in feeds.items()} for i in range(rows.height)]
         return lambda i: self._session.run([self._output], each[i % len(each)])
+
+    def _require_columns(self, rows: pl.DataFrame) -> None:
+        missing = sorted({name for names in self._columns.values() for name in names} - set(rows.columns))
+        if missing:
+            raise StageError(
+                f"{self.name} needs the column '{missing[0]}', which the rows lack; they have "
+                f"{', '.join(rows.columns)}; prepare the rows with this model's features",
+                file=self.name,
+            )
 
 
 def _columns(metadata: str | None, name: str) -> list[str]:

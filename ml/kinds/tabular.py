@@ -104,6 +104,11 @@ def score(artifact: Path, rows: pl.DataFrame) -> NDArray[np.float64]:
     return Scorer.of(artifact).score(rows)
 
 
+def taken(artifact: Path, rows: pl.DataFrame) -> pl.DataFrame:
+    """The columns of its inputs, in the inputs' types."""
+    return Scorer.of(artifact).taken(rows)
+
+
 def single(artifact: Path, rows: pl.DataFrame) -> Callable[[int], object]:
     """A function that scores row i alone, inputs made beforehand."""
     return Scorer.of(artifact).single(rows)

@@ -11,7 +11,13 @@ import yaml
 
 MODELS = tuple(yaml.safe_load(Path("params.yaml").read_text())["models"])
 # What stages import by name: of each model, and of its kind.
-OF_MODEL = {"validate": ("schema",), "prepare": ("features",), "train": ("features", "model"), "evaluate": ()}
+OF_MODEL = {
+    "validate": ("schema",),
+    "prepare": ("features",),
+    "train": ("features", "model"),
+    "evaluate": (),
+    "profile": (),
+}
 BESIDE = {"train": {"ml.stages.again"}}  # in a process of its own
 KIND = "ml.kinds.tabular"
 
@@ -34,7 +40,7 @@ def named(stage: dict[str, Any]) -> set[str]:
     return {module.removesuffix(".__init__") for module in modules}
 
 
-@pytest.mark.parametrize("name", ["validate", "prepare", "train", "evaluate"])
+@pytest.mark.parametrize("name", ["validate", "prepare", "train", "evaluate", "profile"])
 def test_a_stage_names_what_it_imports(name: str, graph: grimp.ImportGraph, stages: dict[str, Any]) -> None:
     started = {f"ml.stages.{name}"} | ({KIND} if name != "validate" else set())
     started |= {f"ml.models.{model}.{module}" for model in MODELS for module in OF_MODEL[name]} | BESIDE.get(

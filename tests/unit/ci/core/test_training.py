@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ci.core.gating import names
-from ci.core.lineage import stages_of
+from ci.core.lineage import all_stages_of
 from ci.core.records import Outcome
 from ci.core.training import behind, gate, to_train
 
@@ -43,6 +43,11 @@ def lock() -> dict[str, Any]:
             "deps": [file(f"{full}/model.onnx", "m1")],
             "outs": [file(f"{full}/predictions.parquet", "p1")],
         },
+        "profile@a-full": {
+            "cmd": "q",
+            "deps": [file(f"{full}/predictions.parquet", "p1")],
+            "outs": [file(f"{full}/profile.json", "q1")],
+        },
     }
 
 
@@ -59,7 +64,7 @@ def test_what_is_only_missing_is_no_reason() -> None:
     assert behind("a", lock(), stale, PINS) == ()
 
 
-@pytest.mark.parametrize("stage", stages_of("a", "full"))
+@pytest.mark.parametrize("stage", all_stages_of("a", "full"))
 def test_a_stage_that_is_not_there_is_named(stage: str) -> None:
     entries = lock()
     del entries[stage]
@@ -91,6 +96,7 @@ def test_data_that_is_pinned_anew_is_told_without_the_data() -> None:
         ("prepare@a-full", "artifacts/a/validation.json", "validate@a"),
         ("train@a-full", "artifacts/a/full/test.parquet", "prepare@a-full"),
         ("evaluate@a-full", "artifacts/a/full/model.onnx", "train@a-full"),
+        ("profile@a-full", "artifacts/a/full/predictions.parquet", "evaluate@a-full"),
     ],
 )
 def test_stages_that_do_not_follow_from_each_other_are_told(stage: str, path: str, maker: str) -> None:

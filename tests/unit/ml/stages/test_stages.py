@@ -19,11 +19,19 @@ import yaml
 from ci.core.records import Evaluation, Latency, Problem, Training
 from ml.errors import StageError
 from ml.files import md5, write_json
+from ml.models.churn import features
 from ml.models.churn.simulate import simulate
-from ml.stages import evaluate, latency, prepare, rescore, train
+from ml.profiles.profile import Profile
+from ml.stages import evaluate, latency, prepare, profile, rescore, train
 from ml.stages.run import run
 
-STAGES = {"prepare": prepare.body, "train": train.body, "evaluate": evaluate.body, "latency": latency.body}
+STAGES = {
+    "prepare": prepare.body,
+    "train": train.body,
+    "evaluate": evaluate.body,
+    "profile": profile.body,
+    "latency": latency.body,
+}
 
 
 def stage(root: Path, name: str, model: str = "churn", mode: str = "smoke") -> int:
@@ -60,7 +68,7 @@ def root(tmp_path: Path) -> Path:
 def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All stages run; tests only read from it."""
     root = project(tmp_path_factory.mktemp("done"))
-    assert [stage(root, name) for name in STAGES] == [0, 0, 0, 0]
+    assert [stage(root, name) for name in STAGES] == [0, 0, 0, 0, 0]
     return root / "artifacts/churn/smoke"
 
 
@@ -86,6 +94,54 @@ def test_records_are_those_that_the_commands_read(done: Path) -> None:
     assert 0 < measured.p50_ms <= measured.p99_ms
 
 
+def test_the_profile_is_of_what_the_model_takes_and_says(done: Path) -> None:
+    found = Profile.read(done / "profile.json")
+    rows, predictions = pl.read_parquet(done / "train.parquet"), pl.read_parquet(done / "predictions.parquet")
+    assert (found.model, found.made_of, found.model_hash) == ("churn", "train", md5(done / "model.onnx"))
+    assert found.rows == rows.height
+    assert found.time is None
+    assert set(found.columns) == {*features.FEATURES, *features.CATEGORICAL}
+    assert {column.dtype for column in found.columns.values()} == {"Float32", "String"}
+    assert found.columns["monthly_charges"].greatest == float(np.float32(rows["monthly_charges"].max()))
+    assert found.columns["contract"].cells.names is not None
+    assert found.score is not None
+    assert found.score.rows == predictions.height
+    assert found.joint is not None
+    assert [cells.total for cells in found.joint] == [(predictions["label"] == label).sum() for label in (0, 1)]
+    counts = dict(predictions["contract"].value_counts().iter_rows())
+    assert {value: each.rows for value, each in found.slices["contract"].items()} == counts
+
+
+def test_slices_may_be_of_any_column_and_are_in_the_order_of_the_rows(done: Path, root: Path) -> None:
+    shutil.copytree(done, root / "artifacts/churn/smoke")
+    change(root, "churn", "drift", slices=["tech_support", "customer_id"])
+    assert stage(root, "profile") == 0
+    found = Profile.read(root / "artifacts/churn/smoke/profile.json").slices
+    test = pl.read_parquet(done / "test.parquet")
+    assert len(found["customer_id"]) == 51
+    assert {value: each.rows for value, each in found["tech_support"].items()} == dict(
+        test["tech_support"].value_counts().iter_rows()
+    )
+    judged = test.join(pl.read_parquet(done / "predictions.parquet"), left_on="customer_id", right_on="row_id")
+    for value, each in found["tech_support"].items():
+        assert each.joint is not None
+        of_value = judged.filter(pl.col("tech_support") == value)
+        assert each.joint[1].total == of_value["label"].sum()
+
+
+@pytest.mark.parametrize(
+    ("slices", "words"),
+    [(["tarif"], "drift.slices names 'tarif', which is no column"), ("contract", "expected a list of columns")],
+)
+def test_slices_of_no_column_are_told(slices: Any, words: str, done: Path, root: Path) -> None:
+    shutil.copytree(done, root / "artifacts/churn/smoke")
+    change(root, "churn", "drift", slices=slices)
+    assert stage(root, "profile") == 1
+    told = problem(root)
+    assert words in told.message
+    assert told.line
+
+
 def test_predictions_carry_what_gates_group_by(done: Path) -> None:
     predictions = pl.read_parquet(done / "predictions.parquet")
     assert predictions.schema == {
@@ -101,11 +157,11 @@ def test_predictions_carry_what_gates_group_by(done: Path) -> None:
 
 
 def test_a_second_run_leaves_the_same_bytes_in_another_folder(done: Path, root: Path) -> None:
-    for name in ("prepare", "train", "evaluate"):
+    for name in ("prepare", "train", "evaluate", "profile"):
         assert stage(root, name) == 0
     other = root / "artifacts/churn/smoke"
     names = ["train.parquet", "test.parquet", "model.onnx", "training.json"]
-    names += ["predictions.parquet", "evaluation.json", "metrics.json"]
+    names += ["predictions.parquet", "evaluation.json", "metrics.json", "profile.json"]
     assert {name: md5(done / name) for name in names} == {name: md5(other / name) for name in names}
 
 
@@ -320,7 +376,7 @@ def test_fraud_from_rows_to_scores(root: Path) -> None:
     change(root, "fraud", "split", train_days=14, delay_days=3, test_days=7)
     change(root, "fraud", "modes", smoke={"rows": 800, "members": 1, "epochs": 6, "learning_rate": 0.01}, full={})
     transactions(30).write_parquet(root / "data/fraud/transactions.parquet")
-    assert [stage(root, name, "fraud") for name in STAGES] == [0, 0, 0, 0]
+    assert [stage(root, name, "fraud") for name in STAGES] == [0, 0, 0, 0, 0]
     folder = root / "artifacts/fraud/smoke"
     training = Training.model_validate_json((folder / "training.json").read_bytes())
     assert [check.name for check in training.checks] == [
