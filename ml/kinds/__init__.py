@@ -81,6 +81,10 @@ class Kind(Protocol):
         """Raw data → the rows to fit and to judge on. Raises StageError on data that cannot be used."""
         ...
 
+    def made(self, job: Job, raw: pl.DataFrame, source: Path) -> pl.DataFrame:
+        """Raw rows, in their order, with the features made of them. Raises StageError on data that cannot be used."""
+        ...
+
     def distributed(self, job: Job) -> bool:
         """Whether several processes can fit this model together. Raises StageError on wrong hyperparameters."""
         ...

@@ -53,6 +53,11 @@ def prepare(job: Job, source: Path) -> Rows:
     return rows
 
 
+def made(job: Job, raw: pl.DataFrame, source: Path) -> pl.DataFrame:
+    """`features(raw)` of the model's own code, held to its contract."""
+    return featuring.make(job, features_of(job.model), raw, source)
+
+
 def distributed(job: Job) -> bool:
     """Whether its hyperparameters are of a library's fit that several processes share. Raises StageError."""
     module = model_of(job.model)

@@ -59,10 +59,12 @@ class Profile:
         reference: Profile | None = None,
         time: pl.Series | None = None,
         now: datetime | None = None,
+        apart: pl.Series | None = None,
     ) -> Profile:
         """The same with these rows too; `columns` are the features among those of `frame`.
 
         Counts against `reference`, where given. `time` are the rows' own, of which those after `now` are counted.
+        Rows that differ in `apart` are not told as duplicates of each other.
         Raises TypeError where a column holds something that has no profile, or is of another kind than before.
         """
         known = reference.columns if reference else {}
@@ -71,7 +73,7 @@ class Profile:
             self.made_of,
             rows=frame.height,
             time=Times.of(time, now) if time is not None and now is not None else None,
-            duplicates=Sample.of(hashes(frame.select(columns))) if columns else Sample.empty(),
+            duplicates=Sample.of(hashes(frame.select(columns), apart)) if columns else Sample.empty(),
             columns={name: Column.of(frame.get_column(name), known.get(name)) for name in columns},
         )
         return merged(self, part)
@@ -206,9 +208,10 @@ def together(parts: Iterable[Profile], empty: Profile) -> Profile:
     return empty
 
 
-def hashes(frame: pl.DataFrame) -> NDArray[np.uint64]:
+def hashes(frame: pl.DataFrame, *more: pl.Series | None) -> NDArray[np.uint64]:
     """A hash of each row [n], alike for alike rows on machines with one version of polars."""
-    found: NDArray[np.uint64] = frame.hash_rows(seed=0).to_numpy()
+    others = [column.alias(f"\0{place}") for place, column in enumerate(more) if column is not None]
+    found: NDArray[np.uint64] = frame.with_columns(others).hash_rows(seed=0).to_numpy()
     return found
 
 

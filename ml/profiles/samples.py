@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -62,11 +62,16 @@ class Sample:
 
 def merged(one: Sample, two: Sample) -> Sample:
     """Both together."""
-    shift = max(one.shift, two.shift)
-    keys, places = np.unique(np.concatenate([one.keys, two.keys]), return_inverse=True)
+    return together((one, two))
+
+
+def together(parts: Sequence[Sample]) -> Sample:
+    """All of one or more parts, at once: quicker than one after the other."""
+    shift = max(part.shift for part in parts)
+    keys, places = np.unique(np.concatenate([part.keys for part in parts]), return_inverse=True)
     counts = np.zeros(keys.size, np.int64)
-    np.add.at(counts, places, np.concatenate([one.counts, two.counts]))
-    return _settled(keys, counts, shift, min(one.limit, two.limit))
+    np.add.at(counts, places, np.concatenate([part.counts for part in parts]))
+    return _settled(keys, counts, shift, min(part.limit for part in parts))
 
 
 def _settled(keys: NDArray[np.uint64], counts: NDArray[np.int64], shift: int, limit: int) -> Sample:
