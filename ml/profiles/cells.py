@@ -57,7 +57,13 @@ class Cells:
     @classmethod
     def of_categories(cls, names: Sequence[str], counts: NDArray[np.int64], limit: int = CELLS) -> Cells:
         """The cells of different texts [n], each with how often it was there."""
-        keys = keyed.of_texts(names)
+        return cls.of_keys(keyed.of_texts(names), names, counts, limit)
+
+    @classmethod
+    def of_keys(
+        cls, keys: NDArray[np.uint64], names: Sequence[str], counts: NDArray[np.int64], limit: int = CELLS
+    ) -> Cells:
+        """The same, where the texts' keys are known."""
         order = np.argsort(keys, kind="stable")
         if order.size <= limit:
             return cls(0, keys[order], counts[order], tuple(names[index] for index in order), limit)

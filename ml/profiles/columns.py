@@ -147,8 +147,9 @@ def _of_texts(values: pl.Series, dtype: str, reference: Column | None) -> Column
     counted = values.drop_nulls().rename("text").value_counts(name="count")
     counts = counted.get_column("count").to_numpy().astype(np.int64)
     texts = counted.get_column("text").to_list()
-    cells = Cells.of_categories(texts, counts)
+    keys = keyed.of_texts(texts)
+    cells = Cells.of_keys(keys, texts, counts)
     unseen = 0
     if reference is not None:
-        unseen = int(counts[~reference.cells.known(keyed.of_texts(texts))].sum())
+        unseen = int(counts[~reference.cells.known(keys)].sum())
     return Column("category", dtype, values.null_count(), 0, unseen, 0, None, None, cells)

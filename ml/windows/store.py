@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,12 +72,16 @@ class Store:
 
 
 def slices(frame: pl.LazyFrame, rows: int) -> Iterator[pl.DataFrame]:
-    """A table, some rows at a time."""
+    """A table, some rows at a time; the next ones are read while these are looked at."""
     import polars as pl  # noqa: PLC0415 - as above
 
     height = int(frame.select(pl.len()).collect().item())
-    for offset in range(0, height, rows):
-        yield frame.slice(offset, rows).collect()
+    with ThreadPoolExecutor(max_workers=1) as reader:
+        ahead = reader.submit(frame.slice(0, rows).collect)
+        for offset in range(0, height, rows):
+            found = ahead.result()
+            ahead = reader.submit(frame.slice(offset + rows, rows).collect)
+            yield found
 
 
 def masked(text: str) -> str:
