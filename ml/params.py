@@ -86,7 +86,7 @@ class Size(Section):
 
 
 SECTIONS = ("data", "split", "model", "modes", "checks")
-OF_CI = ("gates", "card", "rollout", "serving", "drift")  # which reads them as strictly
+OF_CI = ("gates", "card", "rollout", "drift", "serving")  # which reads them as strictly
 KNOWN = (*Head.model_fields, *SECTIONS, *OF_CI)
 
 
