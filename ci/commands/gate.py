@@ -10,6 +10,7 @@ from ci.adapters import dvc, files, git, locks
 from ci.commands.table import print_verdicts
 from ci.core import training
 from ci.core.canary import rules
+from ci.core.drift import rules as drift
 from ci.core.errors import ConfigurationError, did_you_mean
 from ci.core.gating.verdict import conclude, exit_code
 from ci.core.params import Root, parse_root, require_files
@@ -157,7 +158,9 @@ def _gates(root: Path, model: str, params: Root) -> tuple[Task, tuple[Gate, ...]
     found = parse_model(raw, line_of, params.defaults.gates, file=file)
     if params.release is not None or cards.KEY in raw:  # what its release will ask for, before it is merged
         cards.words(raw, line_of, file=file)
-    rules.parse_rules(params.defaults.rollout, raw.get(rules.KEY), Place(file, line_of).at(rules.KEY))  # likewise
+    place = Place(file, line_of)
+    rules.parse_rules(params.defaults.rollout, raw.get(rules.KEY), place.at(rules.KEY))  # likewise
+    drift.parse_rules(params.defaults.drift, raw.get(drift.KEY), place.at(drift.KEY))
     return found
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from ci.core.canary.rules import Rules, require_selectors
+from ci.core.drift.rules import Rules as DriftRules
+from ci.core.drift.rules import require_whole
 from ci.core.errors import ConfigurationError, did_you_mean
 from ci.core.strict import Declared, Place, parse
 
@@ -43,6 +45,7 @@ class Everywhere(Declared):
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     gates: Defaults
     rollout: Rules = Rules()
+    drift: DriftRules = DriftRules()
 
 
 class Training(Declared):
@@ -102,6 +105,7 @@ def parse_root(data: Any, line_of: Callable[[Where], int | None], *, file: str =
                 "64 of a-z, 0-9 and _, a letter first."
             )
     require_selectors(root.defaults.rollout, place.at("defaults", "rollout"))
+    require_whole(root.defaults.drift, place.at("defaults", "drift"))
     if root.release is not None:
         _require_environments(root.release, place.at("release"))
     gates = root.defaults.gates

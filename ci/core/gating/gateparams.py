@@ -10,6 +10,7 @@ from pydantic import Field
 
 from ci.core import cards, serving
 from ci.core.canary import rules
+from ci.core.drift import rules as drift
 from ci.core.errors import did_you_mean
 from ci.core.gating import names
 from ci.core.params import Confidence, Few, Policy, require_tail
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
     from ci.core.params import Defaults
     from ci.core.strict import Where
 
-MODEL_KEYS = ("kind", "task", "data", "split", "model", "modes", "checks", "gates", cards.KEY, rules.KEY, serving.KEY)
+MODEL_KEYS = (
+    *("kind", "task", "data", "split", "model", "modes", "checks", "gates"),
+    *(cards.KEY, rules.KEY, drift.KEY, serving.KEY),
+)
 MODES: tuple[Mode, ...] = ("smoke", "full")
 
 RuleName = Literal["min", "max", "no_worse_than"]

@@ -159,6 +159,17 @@ def test_a_mistake_in_how_rollouts_are_judged_is_told_before_it_is_merged(
     assert "unknown key 'minuts' in 'rollout'; did you mean 'minutes'?" in capsys.readouterr().err
 
 
+def test_a_mistake_in_how_drift_is_judged_is_told_before_it_is_merged(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    params = project.model / "params.yaml"
+    params.write_text(f"{MODEL}drift: {{days: 5}}\n")
+    assert main(["gate", "a"]) == 0
+    params.write_text(f"{MODEL}drift: {{limits: {{effekt: 0.2}}}}\n")
+    assert main(["gate", "a"]) == 1
+    assert "unknown key 'effekt' in 'drift.limits'; did you mean 'effect'?" in capsys.readouterr().err
+
+
 def test_a_fail_refuses_with_the_failing_gate_first(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     project.predict(project.here, "new", lift=0.1)
     assert main(["gate", "a", "--mode", "smoke"]) == 3

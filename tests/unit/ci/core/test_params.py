@@ -80,6 +80,12 @@ def test_root_is_read() -> None:
             5,
             "the selector of 'o' is no use: it does not say which track it is of; write track=\"$track\" in it",
         ),
+        (
+            "  seed: 1",
+            "  drift: {alerts: [{kind: slack, url_from: 'https://hooks.example/1'}]}\n  seed: 1",
+            5,
+            "'url_from' names the environment variable that holds it",
+        ),
     ],
 )
 def test_root_mistakes_are_told_with_line_and_right_name(
