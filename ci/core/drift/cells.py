@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ci.core.drift.profiles import Cells, Column
 
 Floats = NDArray[np.float64]
@@ -56,6 +58,15 @@ def of_numbers(reference: Cells, window: Cells, within: tuple[float, float] | No
     if within is not None:
         lower, upper = np.clip(lower, *within), np.clip(upper, *within)
     return Common(*counts, exact=shift == 0, lower=lower, upper=upper)
+
+
+def aligned(cells: Sequence[Cells]) -> tuple[Floats, Floats, Floats]:
+    """Lower and upper edges (k,) of cells that n histograms of numbers share, and their counts (n, k)."""
+    shift = max(one.shift for one in cells)
+    parts = [_coarser(_signed(one), one, shift) for one in cells]
+    keys = np.unique(np.concatenate([keys for keys, _ in parts]))
+    counts = [_sums(np.searchsorted(keys, own), weights, len(keys)) for own, weights in parts]
+    return *edges(keys, shift), np.stack(counts)
 
 
 def of_categories(reference: Cells, window: Cells) -> Common:

@@ -1,0 +1,98 @@
+"""Whether labels still follow from scores as they did: concept drift, told apart from drift of the data.
+
+If only the features moved, the rows of one score are still as often positive as they were (where the score says all
+that features say of the label). If that share changed, what the features mean changed.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ci.core.drift import words
+from ci.core.drift.cells import Floats, aligned
+from ci.core.drift.findings import Found
+from ci.core.drift.significance import LEAST_EXPECTED, chi_square_tail
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ci.core.drift.profiles import Profile
+    from ci.core.drift.records import QualityRow
+    from ci.core.drift.rules import Rules
+
+GROUPS = 10
+"""Of scores, at most."""
+
+
+def concept(reference: Profile, window: Profile, rules: Rules, moved: Sequence[str]) -> list[Found]:
+    """Labels that no longer follow from scores; `moved` are the columns whose distribution did.
+
+    In groups of alike scores the shares of positives are compared: their mean absolute difference in standard
+    deviations of the reference's label, beyond what chance does, has to reach `limits.effect`, and the sum of their
+    squared standardised differences to be certain (chi-square with one degree of freedom a group).
+    """
+    if reference.joint is None or window.joint is None or window.labelled < rules.least_rows:
+        return []
+    _, _, counts = aligned([*reference.joint, *window.joint])
+    groups = _grouped(counts)
+    rows, positive = groups[0::2] + groups[1::2], groups[1::2]
+    if not (rows > 0).all():
+        return []
+    rate = positive / rows
+    pooled = positive.sum(axis=0) / rows.sum(axis=0)
+    variance = pooled * (1 - pooled) * (1 / rows).sum(axis=0)
+    usual = positive[0].sum() / rows[0].sum()
+    deviation = math.sqrt(usual * (1 - usual))
+    if not (variance > 0).all() or not deviation:
+        return []
+    far = np.abs(rate[1] - rate[0])
+    weight = rows[1] / rows[1].sum()
+    p = chi_square_tail(float((far**2 / variance).sum()), len(far))
+    value = float(weight @ far) / deviation
+    limit = rules.limits.effect + float(weight @ np.sqrt(variance * 2 / math.pi)) / deviation
+    if p > rules.false_discoveries or value < limit:
+        return []
+    most = int((weight * far).argmax())
+    why = f"while {', '.join(moved[:3])} moved too" if moved else "although no feature moved"
+    text = (
+        f"labels follow otherwise from scores, {why}: where {words.percent(rate[0][most])} were positive, "
+        f"{words.percent(rate[1][most])} are; {words.number(value)} deviations on average, {words.number(limit)} are "
+        "tolerated"
+    )
+    return [Found("concept", "label given score", text, "calibration", value, limit, p)]
+
+
+def by_exclusion(quality: Sequence[QualityRow], moved: bool) -> list[Found]:
+    """Quality that fell although neither features nor scores moved: what the features mean has changed."""
+    lost = [row for row in quality if row.verdict == "fail" and row.slice is None]
+    if moved or not lost:
+        return []
+    text = f"{lost[0].metric} fell although neither features nor scores are distributed otherwise"
+    return [Found("concept", "label given features", text)]
+
+
+def _grouped(counts: Floats) -> Floats:
+    """Neighbouring cells (4, k) joined into at most 10 groups with rows enough for a normal approximation on each side.
+
+    The rows are reference's negatives and positives, then the window's.
+    """
+    least = (counts[2] + counts[3]).sum() / GROUPS
+    found: list[Floats] = []
+    held = np.zeros(4)
+    for cell in counts.T:
+        held = held + cell
+        size = min(held[0] + held[1], held[2] + held[3])
+        mixed = min(held[0] + held[2], held[1] + held[3])
+        smallest = size * mixed / max(held.sum(), 1.0)
+        if held[2] + held[3] >= least and smallest >= LEAST_EXPECTED:
+            found.append(held)
+            held = np.zeros(4)
+    if held.any():
+        if found:
+            found[-1] = found[-1] + held
+        else:
+            found.append(held)
+    return np.stack(found, axis=1)

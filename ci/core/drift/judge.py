@@ -1,0 +1,152 @@
+"""The judgement of one window: what was looked at, what was found, since when, and whether it is an alarm."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from ci.core.drift import words
+from ci.core.drift.columns import columns
+from ci.core.drift.concept import by_exclusion, concept
+from ci.core.drift.findings import OF_COLUMNS, Found, lasting
+from ci.core.drift.predictions import predictions
+from ci.core.drift.records import Drift, Reference, Window
+from ci.core.drift.schema import require_columns, schema
+from ci.core.drift.traffic import duplicates, freshness, moment, volume
+from ci.core.errors import ConfigurationError
+from ci.core.records import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ci.core.drift.profiles import Profile
+    from ci.core.drift.records import ColumnRow, EstimateRow, Finding, QualityRow
+    from ci.core.drift.rules import Rules
+
+NONE: Mapping[str, float] = {}
+
+
+def judge(
+    reference: Profile,
+    window: Profile,
+    rules: Rules,
+    *,
+    now: datetime,
+    span: tuple[datetime, datetime] | None = None,
+    earlier: Sequence[Drift] = (),
+    importance: Mapping[str, float] = NONE,
+    quality: Sequence[QualityRow] = (),
+    estimate: Sequence[EstimateRow] = (),
+    service: Sequence[Found] = (),
+    business: Sequence[Found] = (),
+    periods: Sequence[Profile] = (),
+    commit: str | None = None,
+    file: str = "params.yaml",
+) -> Drift:
+    """One window against the reference, by `rules` of the params.yaml `file`.
+
+    `span` is the window's time, from its start to before its end; without, it is that of its first and last row.
+    `earlier` are records of windows before it, of which those judged by another model version are left out.
+    `importance` is each column's share of what the model makes of its features; empty where that is not known.
+    `quality` and `estimate` come from the modules of these names, `service` and `business` from `watched`. `periods`
+    are profiles of stretches of the reference as long as the window, with which its seasons are known. Raises
+    ConfigurationError for a rule about a column that is none, and for profiles of two models or model versions.
+    """
+    if reference.model != window.model:
+        raise ConfigurationError(f"the window is of model {window.model}, the reference of {reference.model}.")
+    require_columns(rules, reference, file)
+    about = _about(window, rules, span, now)
+    known = [one for one in earlier if one.reference.model_hash == reference.model_hash]
+    rows, found = (
+        _of_rows(reference, window, rules, importance, quality, estimate, periods) if about.enough else ((), [])
+    )
+    found = [
+        *schema(reference, window),
+        *freshness(window, rules.limits, now),
+        *_empty(window),
+        *volume(reference, about, known, rules.limits),
+        *duplicates(reference, window, rules.limits),
+        *found,
+        *service,
+        *business,
+    ]
+    findings = _ordered(lasting(found, about, known, rules.persistence))
+    outcome = _outcome(findings, about)
+    return Drift(
+        model=window.model,
+        window=about,
+        reference=Reference(model_hash=reference.model_hash, commit=commit, rows=reference.rows),
+        outcome=outcome,
+        summary=words.summary(window.model, outcome, findings, about, rules.least_rows),
+        triggers=tuple(dict.fromkeys(one.kind for one in findings if one.alarm)),
+        findings=findings,
+        columns=rows,
+        quality=tuple(quality),
+        estimate=tuple(estimate),
+    )
+
+
+def _of_rows(
+    reference: Profile,
+    window: Profile,
+    rules: Rules,
+    importance: Mapping[str, float],
+    quality: Sequence[QualityRow],
+    estimate: Sequence[EstimateRow],
+    periods: Sequence[Profile],
+) -> tuple[tuple[ColumnRow, ...], list[Found]]:
+    """What takes rows enough to be asked."""
+    rows, found = columns(reference, window, rules, importance, periods)
+    _, predicted = predictions(reference, window, rules, periods)
+    moved = [one.subject for one in found if one.kind in OF_COLUMNS]
+    changed = concept(reference, window, rules, moved)
+    if not changed:
+        changed = by_exclusion(quality, bool(moved or predicted))
+    lost = [_lost(row) for row in quality if row.verdict is Outcome.FAIL]
+    expected = [_expected(row, rules) for row in estimate if row.worse]
+    return rows, [*found, *predicted, *lost, *expected, *changed]
+
+
+def _about(window: Profile, rules: Rules, span: tuple[datetime, datetime] | None, now: datetime) -> Window:
+    times = window.time
+    if span is None and times is not None and times.first is not None and times.last is not None:
+        span = moment(times.first), moment(times.last)
+    start, end = (one.astimezone(UTC).isoformat() for one in span or (now, now))
+    return Window(
+        start=start,
+        end=end,
+        rows=window.rows,
+        labelled=window.labelled,
+        enough=window.rows >= rules.least_rows,
+    )
+
+
+def _empty(window: Profile) -> list[Found]:
+    if window.rows:
+        return []
+    return [Found("freshness", "no rows", "no row came in the whole window", value=0.0, at_once=True)]
+
+
+def _lost(row: QualityRow) -> Found:
+    subject = f"{row.metric} {row.slice}" if row.slice else row.metric
+    return Found("quality", subject, row.reason, statistic=row.metric, value=row.value, limit=row.reference)
+
+
+def _expected(row: EstimateRow, rules: Rules) -> Found:
+    low, high = (row.interval.low, row.interval.high) if row.interval else (0.0, 0.0)
+    text = (
+        f"{row.metric} is expected to be {words.number(row.value or 0.0)} [{words.number(low)}, {words.number(high)}], "
+        f"{words.number(row.reference or 0.0)} on the reference; {rules.quality.margin:g} less are tolerated"
+    )
+    return Found("estimate", row.metric, text, statistic=row.metric, value=row.value, limit=row.reference)
+
+
+def _ordered(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Alarms first, of columns the most important first; else as they were found."""
+    return tuple(sorted(findings, key=lambda one: (not one.alarm, -(one.importance or 0.0))))
+
+
+def _outcome(findings: Sequence[Finding], window: Window) -> Outcome:
+    if any(one.alarm for one in findings):
+        return Outcome.FAIL
+    return Outcome.PASS if window.enough else Outcome.INCONCLUSIVE

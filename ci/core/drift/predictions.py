@@ -1,0 +1,130 @@
+"""What the model answers, and what labels say, beside the reference: scores, decisions, confidence, class balance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ci.core.drift import words
+from ci.core.drift.cells import middles, of_columns, of_numbers
+from ci.core.drift.columns import Compared, compare
+from ci.core.drift.distances import jensen_shannon, kolmogorov_smirnov
+from ci.core.drift.findings import Found
+from ci.core.drift.significance import adjusted, p_value, two_shares
+from ci.core.errors import ConfigurationError
+from ci.core.statistics.metrics import THRESHOLD
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ci.core.drift.cells import Common, Floats
+    from ci.core.drift.profiles import Profile
+    from ci.core.drift.records import Kind
+    from ci.core.drift.rules import Rules
+
+
+@dataclass(frozen=True)
+class _Asked:
+    kind: Kind
+    subject: str
+    statistic: str
+    value: float
+    limit: float
+    p_value: float
+    words: str
+
+
+def predictions(
+    reference: Profile, window: Profile, rules: Rules, periods: Sequence[Profile] = ()
+) -> tuple[Compared | None, list[Found]]:
+    """How scores compare, and what was found: scores as a whole and by slice, positive decisions, labels.
+
+    Raises ConfigurationError where the window's scores are another model's than the reference's.
+    """
+    if reference.score is None or window.score is None or not window.score.cells.total:
+        return None, _found(_labels(reference, window, rules), rules)
+    if None not in (reference.model_hash, window.model_hash) and reference.model_hash != window.model_hash:
+        raise ConfigurationError(
+            f"the window's scores are of model {window.model_hash}, the reference's of {reference.model_hash}; "
+            "judge a version's rows by its own reference."
+        )
+    own = [one.score for one in periods if one.score]
+    scores = compare(reference.score, window.score, rules.limits.effect, "kolmogorov_smirnov", own)
+    asked = [_score(scores, reference), *_by_slice(reference, window, rules), *_labels(reference, window, rules)]
+    if reference.joint is not None:
+        asked.append(_decisions(scores.common, rules))
+    return scores, _found(asked, rules)
+
+
+def _found(asked: Sequence[_Asked], rules: Rules) -> list[Found]:
+    p_values = adjusted([one.p_value for one in asked])
+    return [
+        Found(one.kind, one.subject, one.words, one.statistic, one.value, one.limit, p)
+        for one, p in zip(asked, p_values, strict=True)
+        if p <= rules.false_discoveries and one.value >= one.limit
+    ]
+
+
+def _score(scores: Compared, reference: Profile) -> _Asked:
+    text = words.moved("the score", scores.statistic, scores.value, scores.limit, scores.common)
+    if reference.joint is not None:
+        before, after = _confidence(scores.common)
+        text += f", its mean confidence from {words.number(before)} to {words.number(after)}"
+    return _Asked("prediction", "score", scores.statistic, scores.value, scores.limit, scores.p_value, text)
+
+
+def _confidence(common: Common) -> tuple[float, float]:
+    """The mean probability given to the decision that is made, of reference and window."""
+    score = middles(common)
+    sure = np.maximum(score, 1 - score)
+    return tuple(float(share @ sure) for share in common.shares)  # type: ignore[return-value]
+
+
+def _decisions(common: Common, rules: Rules) -> _Asked:
+    positive = middles(common) >= THRESHOLD
+    return _binary("positive decisions", "prediction", common.reference, common.window, positive, rules)
+
+
+def _labels(reference: Profile, window: Profile, rules: Rules) -> list[_Asked]:
+    """The class balance of the labels that are known, where there are enough."""
+    if reference.label is None or window.label is None or window.labelled < rules.least_rows:
+        return []
+    if reference.joint is None:
+        found = compare(reference.label, window.label, rules.limits.effect, "kolmogorov_smirnov")
+        text = words.moved("the label", found.statistic, found.value, found.limit, found.common)
+        return [_Asked("data", "label", found.statistic, found.value, found.limit, found.p_value, text)]
+    common = of_columns(reference.label, window.label)
+    return [_binary("positive labels", "data", common.reference, common.window, middles(common) > 0, rules)]
+
+
+def _binary(
+    subject: str, kind: Kind, mine: Floats, theirs: Floats, positive: NDArray[np.bool_], rules: Rules
+) -> _Asked:
+    """A share of two classes: Jensen-Shannon of both."""
+    n, m = float(theirs.sum()), float(mine.sum())
+    a, b = float(theirs[positive].sum()), float(mine[positive].sum())
+    share, usual = a / max(n, 1), b / max(m, 1)
+    value = jensen_shannon(np.array([usual, 1 - usual]), np.array([share, 1 - share]))
+    text = f"{subject} are {words.percent(share)}, and {words.percent(usual)} in the reference"
+    p = two_shares(int(a), int(n), int(b), int(m))
+    return _Asked(kind, subject, "jensen_shannon", value, rules.limits.effect, p, text)
+
+
+def _by_slice(reference: Profile, window: Profile, rules: Rules) -> list[_Asked]:
+    """The scores of each slice that has rows enough on both sides."""
+    found = []
+    for column, values in window.slices.items():
+        for value, one in values.items():
+            mine = reference.slices.get(column, {}).get(value)
+            if mine is None or mine.score is None or one.score is None or min(one.rows, mine.rows) < rules.least_rows:
+                continue
+            common = of_numbers(mine.score, one.score)
+            far = kolmogorov_smirnov(common)
+            name = f"{column}={value}"
+            text = words.moved(f"the score of {name}", "kolmogorov_smirnov", far, rules.limits.effect, common)
+            p = p_value("kolmogorov_smirnov", common)
+            found.append(_Asked("prediction", name, "kolmogorov_smirnov", far, rules.limits.effect, p, text))
+    return found
