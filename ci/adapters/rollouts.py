@@ -1,14 +1,11 @@
-"""The records of rollouts, each in a commit without a past on a ref of its own, moved by compare-and-swap."""
+"""The records of rollouts, one for each model and environment; see `kept` for where they are."""
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
-from ci.adapters import git, trees
+from ci.adapters import git, kept
 from ci.core.canary.records import Rollout
 
 if TYPE_CHECKING:
@@ -37,7 +34,7 @@ class Kept:
 
 
 def ref_of(model: str, environment: str) -> str:
-    """Where the record of a rollout is: neither a branch nor a tag, so no workflow starts on it."""
+    """Where the record of a rollout is."""
     return f"refs/trunkline/rollouts/{model}/{environment}"
 
 
@@ -54,19 +51,11 @@ def write(root: Path, forge: Forge, rollout: Rollout, before: Kept, *, ended: bo
         return before
     files = {RECORD: rollout.model_dump_json(indent=2) + "\n", **({ENDED: ""} if ended else {})}
     words = f"Rollout of {rollout.model} in {rollout.environment}: {rollout.decision.action}"
-    made = trees.commit(root, trees.changed(root, None, files), message=words)
-    moved = forge.remote.push(made, ref_of(rollout.model, rollout.environment), before.commit)
-    return Kept(made, rollout, ended) if moved else None
+    made = kept.put(root, forge, ref_of(rollout.model, rollout.environment), files, words, before.commit)
+    return Kept(made, rollout, ended) if made else None
 
 
 def _kept(root: Path, ref: str, commit: str | None) -> Kept:
-    if commit is None:
-        return Kept()
-    text = git.show(root, commit, RECORD)
-    try:
-        rollout = Rollout.model_validate_json(text or "")
-    except ValidationError as wrong:
-        first = wrong.errors()[0]["msg"]
-        print(f"trunkline: {ref} holds no record of a rollout ({first}), which begins anew.", file=sys.stderr)
-        return Kept(commit)
-    return Kept(commit, rollout, git.show(root, commit, ENDED) is not None)
+    held = kept.parsed(root, ref, commit, RECORD, Rollout, "record of a rollout")
+    ended = held.record is not None and git.show(root, str(commit), ENDED) is not None
+    return Kept(held.commit, held.record, ended)
