@@ -43,7 +43,7 @@ def propose(root: Path, forge: Forge, proposal: Proposal, *, dry_run: bool = Fal
         above = trees.commits(root, newest, head) if head else []
         if to_do == "nothing":
             if not dry_run and head and all(commit.ours for commit in above):
-                _withdraw(forge, proposal.branch, head)
+                _withdraw(forge, proposal, head)
             return Proposed(action="nothing")
         require_ours(proposal.branch, above)
         if to_do == "push" or head is None:
@@ -154,11 +154,12 @@ def _settle(forge: Forge, proposal: Proposal, base: str, head: str, *, pushed: b
     )
 
 
-def _withdraw(forge: Forge, branch: str, head: str) -> None:
+def _withdraw(forge: Forge, proposal: Proposal, head: str) -> None:
     """Close what is no longer needed. The branch goes first: with it here, a person would seem to have said no."""
-    pull = forge.find(branch)
-    if pull is not None and forge.remote.push(None, _ref(branch), head):
-        forge.close(pull, f"Closed by Trunkline: {pull.base} has all of this already, or no longer needs it.")
+    pull = forge.find(proposal.branch)
+    if pull is not None and forge.remote.push(None, _ref(proposal.branch), head):
+        general = f"{pull.base} has all of this already, or no longer needs it."
+        forge.close(pull, f"Closed by Trunkline: {proposal.withdrawal or general}")
 
 
 def _ref(branch: str) -> str:

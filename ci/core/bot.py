@@ -33,6 +33,8 @@ class Proposal:
     labels: tuple[str, ...] = ()
     reviewers: tuple[str, ...] = ()
     auto_merge: bool = False
+    withdrawal: str = ""
+    """What is said of it where there is nothing to propose any more; why that is, in general words, where empty."""
     anew: bool = False
     """Whether to propose it even if a person closed exactly this: it is asked for again."""
 

@@ -21,6 +21,15 @@ class Pull(Part):
     head_commit: str
 
 
+class Ended(Part):
+    """A pull request that is closed; `comment` is what a person said last, with who it was, if anyone did."""
+
+    pull: Pull
+    merged: bool
+    labels: tuple[str, ...] = ()
+    comment: str | None = None
+
+
 class Approval(Part):
     """Who let a commit onto the default branch: kept as a git note of `NOTES`, so that it outlives the forge."""
 

@@ -51,6 +51,7 @@ class Routes:
             ("POST", "/issues", self._raise),
             ("PATCH", r"/issues/(\d+)", self._change),
             ("GET", "/commits/([0-9a-f]+)/pulls", self._of_commit),
+            ("GET", "/commits/([0-9a-f]+)/check-runs", self._checks),
             ("GET", "/actions/workflows/([^/]+)/runs", self._runs),
             ("POST", "/actions/workflows/([^/]+)/dispatches", self._dispatch),
         )
@@ -230,6 +231,16 @@ class Routes:
         found = [one for one in self.state.pulls if sha in {one.sha, one.merge_commit}]
         return self._page(path, query, [self._simple(one) for one in found])
 
+    def _checks(self, sha: str, *, query: Query, **_: Any) -> Answer:
+        (example,) = self._contract.example("check-run-paginated")["check_runs"]
+        wanted = query.get("check_name")
+        found = [
+            {**example, "id": at, "name": one.name, "head_sha": sha, "status": one.status, "conclusion": one.conclusion}
+            for at, one in enumerate(self.state.checks)
+            if one.sha == sha and wanted in {one.name, None}
+        ]
+        return 200, {}, {"total_count": len(found), "check_runs": found}
+
     def _runs(self, workflow: str, *, query: Query, **_: Any) -> Answer:
         if workflow not in self.state.workflows:
             return not_found()
@@ -269,16 +280,16 @@ class Routes:
         return 200, {}, {"workflow_run_id": number, **urls}
 
     def _comments(self, number: str, *, query: Query, path: str, **_: Any) -> Answer:
-        if self._find(number) is None:
+        if not any(one.number == int(number) for one in self._numbered()):
             return not_found()
         listed = [self._comment(one) for one in self.state.comments if one.number == int(number)]
         return self._page(path, query, listed)
 
     def _create(self, number: str, *, body: Any, **_: Any) -> Answer:
-        pull = self._find(number)
-        if pull is None:
+        found = next((one for one in self._numbered() if one.number == int(number)), None)
+        if found is None:
             return not_found()
-        if pull.locked:
+        if isinstance(found, Pull) and found.locked:
             return _locked()
         if _too_long(body["body"]):
             return invalid()

@@ -19,9 +19,22 @@ from urllib.parse import parse_qsl, urlsplit
 from ci.adapters.files import write_record, write_text
 from tests.github.contract import Contract, ContractBroken, contract, load
 from tests.github.routes import DOCS, Answer, Routes
-from tests.github.state import Comment, Dispatch, Fault, Issue, Pull, Review, Run, State
+from tests.github.state import Check, Comment, Dispatch, Fault, Issue, Pull, Review, Run, State
 
-__all__ = ["Comment", "Dispatch", "Fault", "GitHub", "Issue", "Pull", "Review", "Run", "State", "running", "serve"]
+__all__ = [
+    "Check",
+    "Comment",
+    "Dispatch",
+    "Fault",
+    "GitHub",
+    "Issue",
+    "Pull",
+    "Review",
+    "Run",
+    "State",
+    "running",
+    "serve",
+]
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -88,6 +88,15 @@ class Run(Part):
     conclusion: str | None = None
 
 
+class Check(Part):
+    """A check run of a commit, which a job makes."""
+
+    name: str
+    sha: str
+    status: str = "completed"
+    conclusion: str | None = "success"
+
+
 class Fault(Part):
     """What goes wrong with the next `times` requests that match: no answer (`status` 0), or an error.
 
@@ -128,6 +137,7 @@ class State(Part):
     has_issues: bool = True
     issues: list[Issue] = []
     runs: list[Run] = []
+    checks: list[Check] = []
     dispatches: list[Dispatch] = []
     faults: list[Fault] = []
     requests: list[str] = []

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ci.adapters.remote import Remote
-    from ci.core.forge import Approval, Pull
+    from ci.core.forge import Approval, Ended, Pull
 
 
 class Forge(Protocol):
@@ -37,6 +37,12 @@ class Forge(Protocol):
 
     def turned_down(self, branch: str, commit: str) -> Pull | None:
         """The pull request of exactly this commit that was closed without a merge."""
+
+    def ended(self, branch: str) -> Ended | None:
+        """The newest pull request of `branch` that is closed or merged."""
+
+    def conclusion(self, commit: str, check: str) -> str | None:
+        """How the newest run of a check (a job's name) of a commit ended, in GitHub's words; None while it did not."""
 
     def open(self, branch: str, base: str, title: str, body: str) -> Pull:
         """Open a pull request, or give the one that is open already."""
@@ -72,6 +78,12 @@ class Forge(Protocol):
         """Open the one issue of ours whose text begins with `marker`, unless it is there, open or closed by a person.
 
         Gives its address; None where the forge keeps no issues, which stderr says. The labels are what it is found by.
+        """
+
+    def follow(self, marker: str, labels: Sequence[str], words: str, *, over: bool) -> None:
+        """Make `words` our one comment on the open issue that `issue` opened with this marker; `over` closes it.
+
+        One that a person closed stays as it is.
         """
 
     def approval(self, commit: str) -> Approval | None:

@@ -15,7 +15,7 @@ from ci.adapters.github.comments import BOT, Thread
 from ci.adapters.github.issues import Issues
 from ci.adapters.remote import Remote
 from ci.core.errors import ConfigurationError
-from ci.core.forge import Approval, Pull
+from ci.core.forge import Approval, Ended, Pull
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -81,6 +81,28 @@ class GitHub:
             if one["merged_at"] is None and one["head"]["sha"] == commit:
                 return _pull(one)
         return None
+
+    def ended(self, branch: str) -> Ended | None:
+        """See Forge."""
+        newest = max(self._pulls(branch, "closed"), key=lambda one: int(one["number"]), default=None)
+        if newest is None:
+            return None
+        said = self.client.every(f"{self._path}/issues/{newest['number']}/comments")
+        people = [one for one in said if one["user"] and one["user"]["type"] != "Bot"]
+        last = next((one for one in reversed(people) if one["user"]["login"] != self._login), None)
+        return Ended(
+            pull=_pull(newest),
+            merged=newest["merged_at"] is not None,
+            labels=tuple(one["name"] for one in newest["labels"]),
+            comment=f"{last['user']['login']}: {last['body']}" if last else None,
+        )
+
+    def conclusion(self, commit: str, check: str) -> str | None:
+        """See Forge. GitHub gives the newest run of each name, its own default."""
+        path = f"{self._path}/commits/{commit}/check-runs"
+        found = self.client.send("GET", path, params={"check_name": check})["check_runs"]
+        newest = max(found, key=lambda one: int(one["id"]), default=None)
+        return None if newest is None else newest["conclusion"]
 
     def open(self, branch: str, base: str, title: str, body: str) -> Pull:
         """See Forge."""
@@ -199,6 +221,10 @@ class GitHub:
     def issue(self, marker: str, title: str, body: str, labels: Sequence[str]) -> str | None:
         """See Forge."""
         return Issues(self.client, self.repo, self._login).open(marker, title, body, labels)
+
+    def follow(self, marker: str, labels: Sequence[str], words: str, *, over: bool) -> None:
+        """See Forge."""
+        Issues(self.client, self.repo, self._login).follow(marker, labels, words, over=over)
 
     def approval(self, commit: str) -> Approval | None:
         """See Forge."""

@@ -14,7 +14,7 @@ from pydantic import Field
 from ci.adapters import files, git, locks, shell, trees
 from ci.adapters.remote import Remote
 from ci.core.errors import ConfigurationError
-from ci.core.forge import NOTES, Approval, Pull
+from ci.core.forge import NOTES, Approval, Ended, Pull
 from ci.core.records import Part
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FOLDER = ".trunkline/forge.git"
+CLOSED = "closed"
 
 
 class Record(Pull):
@@ -48,6 +49,8 @@ class Issue(Part):
     body: str
     labels: tuple[str, ...]
     state: Literal["open", "closed"] = "open"
+    now: str | None = None
+    """How what it tells of goes on."""
 
 
 class Local:
@@ -95,6 +98,19 @@ class Local:
                 return one.pull()
         return None
 
+    def ended(self, branch: str) -> Ended | None:
+        """See Forge. What a person says is a comment under another key than ours."""
+        found = [one for one in self._records() if one.branch == branch and one.state != "open"]
+        if not found:
+            return None
+        people = [who for who in found[-1].comments if who != CLOSED and not who.startswith("<!--")]
+        last = f"{people[-1]}: {found[-1].comments[people[-1]]}" if people else None
+        return Ended(pull=found[-1].pull(), merged=found[-1].state == "merged", labels=found[-1].labels, comment=last)
+
+    def conclusion(self, commit: str, check: str) -> str | None:  # noqa: ARG002 - a protocol's
+        """Nothing runs checks here."""
+        return None
+
     def open(self, branch: str, base: str, title: str, body: str) -> Pull:
         """See Forge."""
         with self._alone():
@@ -132,7 +148,7 @@ class Local:
 
     def close(self, pull: Pull, words: str) -> None:
         """See Forge."""
-        self.comment(pull, "closed", words)
+        self.comment(pull, CLOSED, words)
         self._change(pull, state="closed")
 
     def merge(self, pull: Pull) -> str:
@@ -158,6 +174,15 @@ class Local:
             made = Issue(number=number, marker=marker, title=title, body=body, labels=tuple(labels))
             files.write_record(self._bare / name, made)
             return f"{FOLDER}/{name}"
+
+    def follow(self, marker: str, labels: Sequence[str], words: str, *, over: bool) -> None:  # noqa: ARG002 - a protocol's
+        """See Forge."""
+        with self._alone():
+            for path in sorted((self._bare / "issues").glob("*.json")):
+                found = files.read_record(path, Issue)
+                if found.marker == marker and found.state == "open":
+                    state = "closed" if over else "open"
+                    files.write_record(path, found.model_copy(update={"now": words, "state": state}))
 
     def approval(self, commit: str) -> Approval | None:
         """Who merged it, which is all that git knows."""

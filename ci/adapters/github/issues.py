@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ci.adapters.github import Forbidden, NotFound
+from ci.adapters.github.comments import Thread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ci.adapters.github.client import Client
+
+NOW = "<!-- trunkline:now -->"
+"""Begins the comment that says how what an issue tells of goes on."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,22 @@ class Issues:
             print(f"{self.repo} {why}, so none was opened: {title}", file=sys.stderr)
             return None
         return str(issue["html_url"])
+
+    def follow(self, marker: str, labels: Sequence[str], words: str, *, over: bool) -> None:
+        """Make `words` our one comment on the issue with this marker; `over` closes it. Raises GitHubError.
+
+        Nothing is said on one that is closed, and where there are no issues there is nothing to follow.
+        """
+        try:
+            found = self._oldest(marker, labels, self.author)
+        except NotFound:
+            return
+        if found is None or found["state"] == "closed":
+            return
+        Thread(self.client, self.repo, found["number"], self.author).upsert(NOW, words)
+        if over:
+            change = {"state": "closed", "state_reason": "completed"}
+            self.client.send("PATCH", f"/repos/{self.repo}/issues/{found['number']}", body=change)
 
     def _oldest(self, marker: str, labels: Sequence[str], author: str) -> Any:
         """The oldest of ours with this marker, or None. Pull requests are issues to GitHub, and are passed over."""
