@@ -11,6 +11,7 @@ from ci.core.releasing import card_of
 from ci.core.reporting import markdown, report
 from ci.core.reporting.show import count
 from ci.core.reporting.tables import PAGE
+from ci.core.retraining import telling as retraining
 from ci.core.rollouts import telling
 
 if TYPE_CHECKING:
@@ -113,6 +114,16 @@ def render_rollback(facts: Sequence[tuple[str, str]], rollout: Rollout | None) -
     shown = telling.view(rollout) if rollout is not None else None
     said = markdown_environment().get_template("rollback.md.j2").render(facts=facts, rollout=shown)
     return markdown.fit([markdown.Section("rollback", said, 0)], whole="the record of the rollout")
+
+
+def render_retraining(view: retraining.View) -> str:
+    """The body of a retraining's pull request."""
+    said = (
+        markdown_environment()
+        .get_template("retrain.md.j2")
+        .render(retraining=view, findings=retraining.FINDINGS, quality=retraining.QUALITY)
+    )
+    return markdown.fit([markdown.Section("retraining", said, 0)], whole="drift.json")
 
 
 def render_html(verdicts: Sequence[Verdict], charts: Mapping[str, Mapping[str, str]]) -> str:

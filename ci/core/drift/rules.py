@@ -87,6 +87,8 @@ class Retrain(Declared):
     """New labelled rows without which there is nothing to learn from."""
     per_week: Few = 2
     """Full trainings a week."""
+    snooze_days: Few = 30
+    """How long the same findings propose nothing again after a person closed what they proposed."""
     age_days: Few | None = None
     """Days after which a model is retrained whatever was found."""
 

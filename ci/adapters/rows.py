@@ -1,0 +1,145 @@
+"""The door to labelled rows that came since a model's data was pinned: Parquet in a folder or at any fsspec URL."""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ci.core.addresses import masked
+from ci.core.errors import ConfigurationError, EnvironmentFault, did_you_mean
+from ci.core.loglines import quiet
+from ci.core.retraining.records import Rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+    import polars as pl
+
+LOCAL = frozenset({"file", "local"})
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of raw rows that say which row it is, whether its label is known, and when it happened."""
+
+    id: str
+    label: str
+    time: str | None = None
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """Rows that the data lacks, in its own columns and types."""
+
+    frame: pl.DataFrame
+    told: Rows
+
+
+def fresh(url: str, data: Path, columns: Columns, until: datetime) -> Fresh:
+    """The rows at `url` with a label that `data`, a Parquet file, lacks by id; sorted, each once.
+
+    With a time they are later than the newest there, and before `until`, from which on labels are not final. Raises
+    ConfigurationError for rows of another shape, EnvironmentFault for a store that does not answer.
+    """
+    import polars as pl  # noqa: PLC0415 - only where rows are read
+
+    there = pl.scan_parquet(data)
+    schema = there.collect_schema()
+    ids = there.select(columns.id).unique().collect()
+    newest = there.select(pl.col(columns.time).max()).collect().item() if columns.time else None
+    found = pl.DataFrame(schema=schema)
+    for name, source in _files(url):
+        try:
+            rows = _as_pinned(pl.scan_parquet(source, glob=False), schema, name, data)
+            rows = rows.filter(pl.col(columns.label).is_not_null() & pl.col(columns.id).is_not_null())
+            if columns.time:
+                at = pl.col(columns.time)
+                last = until if schema[columns.time] == pl.Datetime(time_zone="UTC") else until.replace(tzinfo=None)
+                rows = rows.filter((at < last) & (True if newest is None else at > newest))
+            found = found.vstack(rows.join(ids.lazy(), on=columns.id, how="anti", maintain_order="left").collect())
+        except pl.exceptions.PolarsError as wrong:
+            raise ConfigurationError(f"{name} cannot be read as rows of {data.name}: {_line(wrong)}.") from wrong
+    order = [*([columns.time] if columns.time else []), columns.id]
+    once = found.unique(subset=columns.id, keep="first", maintain_order=True).sort(order, maintain_order=True)
+    return Fresh(once, _told(once, columns.time))
+
+
+def append(data: Path, new: Fresh) -> None:
+    """Put rows behind those in `data`: the same bytes for the same rows. The file is replaced, never written into."""
+    import polars as pl  # noqa: PLC0415 - as above
+
+    whole = pl.concat([pl.read_parquet(data), new.frame])
+    handle, name = tempfile.mkstemp(dir=data.parent.parent, prefix=f".{data.name}.")
+    os.close(handle)
+    try:
+        whole.write_parquet(name)
+        Path(name).replace(data)  # which may be a link into DVC's cache
+    except OSError as fault:
+        Path(name).unlink(missing_ok=True)
+        raise EnvironmentFault(f"{data} could not be written: {fault.strerror}; free some space.", file=data) from fault
+
+
+def _as_pinned(rows: pl.LazyFrame, schema: pl.Schema, name: str, data: Path) -> pl.LazyFrame:
+    """The columns of `data` in its types; other columns are left out. Raises ConfigurationError."""
+    import polars as pl  # noqa: PLC0415 - as above
+
+    has = rows.collect_schema()
+    for column in schema:
+        if column not in has:
+            raise ConfigurationError(
+                f"{name} has no column '{column}', which {data.name} has; {did_you_mean(column, has)}"
+            )
+    for column, kind in schema.items():
+        if has[column] != kind and has[column].is_temporal() != kind.is_temporal():
+            raise ConfigurationError(f"{name} has '{column}' as {has[column]}, and {data.name} as {kind}; write it so.")
+    return rows.select(pl.col(column).cast(kind, strict=True) for column, kind in schema.items())
+
+
+def _files(url: str) -> Iterator[tuple[str, Any]]:
+    """Each Parquet file under a URL, by name, with what polars reads it from."""
+    import fsspec  # noqa: PLC0415 - only where rows are read
+
+    shown = masked(url)
+    try:
+        store, root = fsspec.core.url_to_fs(url)
+    except (ValueError, ImportError) as error:
+        raise ConfigurationError(f"drift.rows is {shown}, which cannot be read here: {_line(error)}.") from error
+    protocol = store.protocol
+    is_local = not LOCAL.isdisjoint({protocol} if isinstance(protocol, str) else protocol)
+    there = _asked(shown, lambda: [root] if store.isfile(root) else store.find(root) if store.exists(root) else None)
+    if there is None:
+        raise ConfigurationError(f"drift.rows is {shown}, and nothing is there; write the rows there, or mend it.")
+    for path in sorted(there):
+        if path.endswith(".parquet") and not path.rpartition("/")[2].startswith((".", "_")):
+            yield path, path if is_local else io.BytesIO(_asked(shown, partial(store.cat_file, path)))
+
+
+def _asked(shown: str, ask: Callable[[], Any]) -> Any:
+    """What a store answers. Raises EnvironmentFault where it does not."""
+    try:
+        return ask()
+    except Exception as error:  # each kind of storage raises its own
+        raise EnvironmentFault(f"the rows at {shown} cannot be read: {_line(error)}; run this again.") from error
+
+
+def _told(frame: pl.DataFrame, time: str | None) -> Rows:
+    if time is None or frame.is_empty():
+        return Rows(rows=frame.height)
+    first, last = frame[time].min(), frame[time].max()
+    return Rows(rows=frame.height, first=_iso(first), last=_iso(last))
+
+
+def _iso(moment: Any) -> str:
+    zoned = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return str(zoned.isoformat(timespec="seconds"))
+
+
+def _line(error: Exception) -> str:
+    return quiet(masked(" ".join(str(error).split())))[:300].rstrip(".")

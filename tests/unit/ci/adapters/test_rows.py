@@ -1,0 +1,119 @@
+"""New labelled rows are found once, in the data's own types, and put behind it as the same bytes each time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import fsspec
+import polars as pl
+import pytest
+
+from ci.adapters import rows
+from ci.adapters.rows import Columns
+from ci.core.errors import ConfigurationError, EnvironmentFault
+from tests.retraining import START, frame
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PLAIN, TIMED = Columns("key", "left"), Columns("key", "left", "when")
+UNTIL = datetime(2026, 11, 23, tzinfo=UTC)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    path = tmp_path / "data" / "rows.parquet"
+    path.parent.mkdir()
+    frame(0, 100).write_parquet(path)
+    return path
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    (tmp_path / "rows").mkdir()
+    return tmp_path / "rows"
+
+
+def test_rows_that_are_there_lack_a_label_or_come_twice_are_left_out(data: Path, place: Path) -> None:
+    (place / "2026").mkdir()
+    frame(90, 30).write_parquet(place / "2026" / "b.parquet")
+    frame(110, 20).with_columns(left=pl.when(pl.col("key") < 125).then("left")).write_parquet(place / "a.parquet")
+    (place / "_SUCCESS").write_text("")
+    (place / ".c.parquet.part").write_text("torn")
+    found = rows.fresh(str(place), data, PLAIN, UNTIL)
+    assert found.frame["key"].to_list() == list(range(100, 125))
+    assert found.told.model_dump() == {"rows": 25, "first": None, "last": None}
+
+
+def test_rows_of_a_time_are_later_than_the_newest_and_of_a_final_label(data: Path, place: Path) -> None:
+    frame(0, 100, day=0).write_parquet(data)
+    frame(50, 500, day=0.5).with_columns(pl.col("when").cast(pl.Datetime("ns"))).write_parquet(place / "a.parquet")
+    frame(600, 480, day=2).write_parquet(place / "b.parquet")
+    found = rows.fresh(str(place), data, TIMED, UNTIL)
+    newest = (START + timedelta(days=0.99)).replace(tzinfo=None)
+    assert found.frame["key"].min() > 99  # type: ignore[operator]
+    assert found.frame["when"].min() > newest  # type: ignore[operator]
+    assert found.frame.schema == pl.read_parquet_schema(data)
+    assert found.told.last is not None
+    assert found.told.last < "2026-11-23T00:00:00+00:00"
+    assert found.told.rows == found.frame.height > 300
+
+
+def test_a_zone_is_kept(data: Path, place: Path) -> None:
+    zoned = [pl.col("when").dt.replace_time_zone("UTC")]
+    frame(0, 100, day=0).with_columns(zoned).write_parquet(data)
+    frame(100, 100, day=2).with_columns(zoned).write_parquet(place / "a.parquet")
+    assert rows.fresh(str(place), data, TIMED, UNTIL).told.rows == 75
+
+
+def test_the_same_rows_give_the_same_bytes_and_no_link_is_written_through(data: Path, place: Path) -> None:
+    kept = data.with_name("cache")
+    data.rename(kept)
+    data.symlink_to(kept)
+    before, made = kept.read_bytes(), []
+    frame(100, 50).write_parquet(place / "a.parquet")
+    for _ in range(2):
+        data.unlink()
+        data.symlink_to(kept)
+        rows.append(data, rows.fresh(str(place), data, PLAIN, UNTIL))
+        made.append(data.read_bytes())
+    assert made[0] == made[1]
+    assert kept.read_bytes() == before
+    assert pl.read_parquet(data)["key"].to_list() == list(range(150))
+    assert sorted(path.name for path in data.parent.parent.iterdir()) == ["data", "rows"]
+
+
+def test_a_url_of_fsspec_is_read_as_a_folder_is(data: Path, place: Path) -> None:
+    frame(100, 50).write_parquet(place / "a.parquet")
+    store = fsspec.filesystem("memory")
+    store.pipe_file("/new/rows/a.parquet", (place / "a.parquet").read_bytes())
+    assert rows.fresh("memory://new/rows", data, PLAIN, UNTIL).told.rows == 50
+    assert rows.fresh(f"file://{place}", data, PLAIN, UNTIL).told.rows == 50
+
+
+def test_what_cannot_be_rows_is_told_with_what_to_do(data: Path, place: Path) -> None:
+    path = place / "a.parquet"
+    frame(100, 9).rename({"left": "lefft"}).write_parquet(path)
+    with pytest.raises(ConfigurationError, match=r"no column 'left', which rows\.parquet has; did you mean 'lefft'"):
+        rows.fresh(str(place), data, PLAIN, UNTIL)
+    frame(100, 9).with_columns(x=pl.lit("much")).write_parquet(path)
+    with pytest.raises(ConfigurationError, match=r"a\.parquet cannot be read as rows of rows\.parquet"):
+        rows.fresh(str(place), data, PLAIN, UNTIL)
+    path.write_bytes(path.read_bytes()[:40])
+    with pytest.raises(ConfigurationError, match=r"a\.parquet cannot be read"):
+        rows.fresh(str(place), data, PLAIN, UNTIL)
+    with pytest.raises(ConfigurationError, match="nothing is there"):
+        rows.fresh(str(place / "none"), data, PLAIN, UNTIL)
+    with pytest.raises(ConfigurationError, match=r"drift\.rows is nosuch://x"):
+        rows.fresh("nosuch://u:secret@x", data, PLAIN, UNTIL)
+
+
+def test_a_store_that_does_not_answer_is_told_apart(data: Path, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object, **__: object) -> None:
+        raise ConnectionError("http://user:secret@store/rows: no answer")
+
+    monkeypatch.setattr("fsspec.implementations.local.LocalFileSystem.find", away)
+    with pytest.raises(EnvironmentFault, match=r"cannot be read: .*no answer; run this again") as told:
+        rows.fresh(str(place), data, PLAIN, UNTIL)
+    assert "secret" not in told.value.message
