@@ -45,7 +45,8 @@ data: {{file: rows.parquet, id: key, label: left{time}}}
 split: {split}
 drift:
   rows: {rows}
-  retrain: {{cooldown_days: 7, least_labelled: 500, per_week: 2, snooze_days: 30{more}}}
+  retrain: {{cooldown_days: 7, least_labelled: 500, per_week: 2, snooze_days: 30}}
+  alerts: {alerts}
 """
 
 
@@ -160,7 +161,7 @@ def frame(first: int, count: int, *, day: float | None = None) -> pl.DataFrame:
     return made.with_columns(pl.Series("when", times))
 
 
-def yard(where: Path, *, timed: bool = False, more: str = "") -> Yard:
+def yard(where: Path, *, timed: bool = False, alerts: str = "[]") -> Yard:
     """A repository whose model was trained on ROWS rows; of those of a time the last is of the day before START."""
     made = Yard(where / "project", where / "rows")
     made.root.mkdir(parents=True)
@@ -168,7 +169,7 @@ def yard(where: Path, *, timed: bool = False, more: str = "") -> Yard:
     made.dvc("init", "--quiet")
     made.dvc("remote", "add", "--default", "store", "../../remote")
     split = "{by: time, train_days: 21, delay_days: 7, test_days: 14}" if timed else "{by: hash, test_fraction: 0.3}"
-    own = OWN.format(time=", time: when" if timed else "", split=split, rows="../rows", more=more)
+    own = OWN.format(time=", time: when" if timed else "", split=split, rows="../rows", alerts=alerts)
     texts = {
         ".gitignore": "/.trunkline/\n/artifacts/\n/data/\n",
         "params.yaml": PARAMS,

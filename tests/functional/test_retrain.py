@@ -231,7 +231,7 @@ def test_two_at_once_propose_once(start: Yard, tmp_path: Path, monkeypatch: pyte
         monkeypatch.undo()
         monkeypatch.setattr("ci.commands.retrain.locks.exclusive", lambda *_: pytest.MonkeyPatch.context())
         line.retrain()
-        return write(*args, **named)  # type: ignore[arg-type]
+        return write(*args, **named)  # type: ignore[arg-type, type-var]
 
     monkeypatch.setattr("ci.commands.retrain.locks.exclusive", lambda *_: pytest.MonkeyPatch.context())
     monkeypatch.setattr("ci.adapters.kept.write", overtaken)
