@@ -32,6 +32,7 @@ COMMANDS = {
     "preview": "run an environment's manifests on this machine, behind Traefik, and follow their changes",
     "release": "package what was merged and propose it to each environment",
     "rollout": "step, promote or roll back what is being rolled out, by commits with the evidence",
+    "alert": "tell people what is in alarm, once on each channel, and when it is over",
     "retrain": "propose to train a model again where its drift calls for that",
     "rollback": "go back to an earlier release by hand, without a build",
     "status": "say what each environment runs, what is being rolled out, and what waits",
