@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import promql_parser
 import pytest
 import yaml
-from prometheus_client.parser import text_string_to_metric_families
 
 from ci import cli
 from ci.adapters import answering, schemas
@@ -19,13 +17,11 @@ from ci.core import units
 from ci.core.manifests import hardening
 from ci.core.manifests.overlays import overlay
 from ci.core.params import parse_root
-from ml.serve.metrics import Metrics
-from ml.serve.model import Record
 from ml.serve.settings import Settings
+from tests import promql
 from tests.project import ROOT
 
 K8S = ROOT / "k8s"
-GIVEN_BY_CLUSTER = {"environment", "track"}
 
 
 def read(path: str) -> Any:
@@ -36,47 +32,22 @@ def pod() -> Any:
     return read("base/track/deployment.yaml")["spec"]["template"]["spec"]
 
 
-def samples() -> dict[str, set[str]]:
-    """The samples that a server exposes, and the labels of each."""
-    metrics = Metrics(Record("fraud", "a" * 64, {}), lambda: 0)
-    metrics.answered("infer", 200)
-    text = metrics.exposition("text/plain")[0].decode()
-    return {
-        sample.name: set(sample.labels) for family in text_string_to_metric_families(text) for sample in family.samples
-    }
-
-
-def selectors(expression: str) -> list[promql_parser.VectorSelector]:
-    """The vector selectors in an expression, which has to be PromQL."""
-    found: list[promql_parser.VectorSelector] = []
-
-    def visit(part: promql_parser.Expr) -> None:
-        if isinstance(part, promql_parser.MatrixSelector):
-            part = part.vector_selector
-        if isinstance(part, promql_parser.VectorSelector):
-            found.append(part)
-
-    promql_parser.walk(promql_parser.parse(expression), visit)
-    return found
-
-
 @pytest.mark.parametrize(
     "rule", read("base/prometheusrule.yaml")["spec"]["groups"][0]["rules"], ids=lambda rule: rule["alert"]
 )
 def test_alerts_ask_for_what_the_server_exposes(rule: Any) -> None:
-    exposed = samples()
-    asked = selectors(rule["expr"])
+    exposed = promql.served()
+    asked = promql.selectors(rule["expr"])
     assert asked
     for selector in asked:
-        labels = {matcher.name for matcher in selector.matchers.matchers}
-        assert labels <= exposed[str(selector.name)] | GIVEN_BY_CLUSTER
+        assert promql.labels(selector) <= exposed[str(selector.name)] | promql.GIVEN_BY_CLUSTER
 
 
 def test_what_the_cluster_adds_is_nothing_that_the_server_says_itself() -> None:
     endpoint = read("base/servicemonitor.yaml")["spec"]["endpoints"][0]
     added = {rule["targetLabel"] for rule in endpoint["relabelings"]}
-    assert added == GIVEN_BY_CLUSTER
-    assert not added & {label for labels in samples().values() for label in labels}
+    assert added == promql.GIVEN_BY_CLUSTER
+    assert not added & {label for labels in promql.served().values() for label in labels}
 
 
 def test_pods_are_asked_where_the_server_answers() -> None:
