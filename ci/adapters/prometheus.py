@@ -1,4 +1,6 @@
-"""The door to Prometheus: raw samples of counters, by its HTTP API (prometheus.io/docs/prometheus/latest/querying/api).
+"""The door to Prometheus: raw samples of counters and values of expressions, by its HTTP API.
+
+See prometheus.io/docs/prometheus/latest/querying/api.
 
 As with GitHub, what an answer means is decided apart from the sending: `decide` has no input or output.
 """
@@ -11,7 +13,7 @@ import os
 import sys
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from ci.core.canary.counts import Series
@@ -24,6 +26,7 @@ VARIABLE = "TRUNKLINE_PROMETHEUS"
 TIMEOUT = (5.0, 30.0)  # seconds to connect, and between two bytes of an answer
 TRIES = 4
 CHUNK = 1800.0  # seconds of samples in one answer: bounded, however long nobody looked
+A = TypeVar("A")
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -55,8 +58,8 @@ def address(configured: str) -> str:
     return url.rstrip("/")
 
 
-def decide(url: str, query: str, status: int, body: bytes) -> list[Series] | Again:
-    """What an answer to an instant query of a range selector means.
+def decide(url: str, query: str, status: int, body: bytes, read: Callable[[Any], A | None]) -> A | Again:
+    """What an answer to an instant query means; `read` finds in it what was asked for, or None.
 
     Raises ConfigurationError for a query that is no PromQL, EnvironmentFault for what asking again does not mend: an
     answer in part is one, since what is missing in it would be taken for what did not happen.
@@ -67,18 +70,18 @@ def decide(url: str, query: str, status: int, body: bytes) -> list[Series] | Aga
         answer = None
     said = _quoted(answer)
     if status == 400 and isinstance(answer, dict):
-        raise ConfigurationError(f"Prometheus at {url} does not take {query[:300]}{said}; write a selector it takes.")
+        raise ConfigurationError(f"Prometheus at {url} does not take {query[:300]}{said}; write one it takes.")
     if status == 429 or status >= 500:
         return Again(f"Prometheus at {url} answered {status}{said}")
     if status != 200:
         raise EnvironmentFault(
             f"Prometheus at {url} answered {status} to a query{said}; check its address and what it lets in."
         )
-    if (series := _series(answer)) is None:
+    if (found := read(answer)) is None:
         raise EnvironmentFault(f"{url} answered a query with something that is not Prometheus' API; check the address.")
     if warnings := answer.get("warnings"):
         raise EnvironmentFault(f"Prometheus at {url} answered in part ({_line(warnings)}); run this again later.")
-    return series
+    return found
 
 
 class Prometheus:
@@ -104,20 +107,32 @@ class Prometheus:
         found: dict[tuple[tuple[str, str], ...], dict[float, float]] = {}
         while start < end:
             until = min(start + CHUNK, end)
-            for each in self._ask(f"{selector}[{math.ceil((until - start) * 1000)}ms]", until):
+            for each in self._ask(f"{selector}[{math.ceil((until - start) * 1000)}ms]", until, _series):
                 found.setdefault(tuple(sorted(each.labels.items())), {}).update(each.samples)
             start = until
         return [Series(dict(labels), sorted(samples.items())) for labels, samples in sorted(found.items())]
 
+    def value(self, expression: str, at: float) -> float | None:
+        """What an expression comes to at a moment of Unix time; None where Prometheus knows nothing of it.
+
+        Raises ConfigurationError where it is no PromQL or has more values than one, EnvironmentFault as `samples`.
+        """
+        values = self._ask(expression, at, _values)
+        if len(values) > 1:
+            raise ConfigurationError(
+                f"{expression[:300]} has {len(values)} values at Prometheus; write an expression with one, as by sum()."
+            )
+        return values[0] if values and math.isfinite(values[0]) else None
+
     def require_reachable(self) -> None:
         """Raise EnvironmentFault unless it answers a query now; asked once."""
-        answer = self._once("up[1s]", time.time())
+        answer = self._once("up[1s]", time.time(), _series)
         if isinstance(answer, Again):
             raise EnvironmentFault(f"{answer.why}; check that it runs and that {VARIABLE} or params.yaml names it.")
 
-    def _ask(self, query: str, at: float) -> list[Series]:
+    def _ask(self, query: str, at: float, read: Callable[[Any], A | None]) -> A:
         tried = 0
-        while isinstance(answer := self._once(query, at), Again):
+        while isinstance(answer := self._once(query, at, read), Again):
             tried += 1
             if tried == TRIES:
                 raise EnvironmentFault(
@@ -128,7 +143,7 @@ class Prometheus:
             self._sleep(2.0 ** (tried - 1))
         return answer
 
-    def _once(self, query: str, at: float) -> list[Series] | Again:
+    def _once(self, query: str, at: float, read: Callable[[Any], A | None]) -> A | Again:
         import requests  # noqa: PLC0415 - it is there by now
 
         try:
@@ -142,7 +157,7 @@ class Prometheus:
             )
         except requests.RequestException as fault:
             return Again(f"No answer came from Prometheus at {self.url} ({type(fault).__name__})")
-        return decide(self.url, query, answer.status_code, answer.content)
+        return decide(self.url, query, answer.status_code, answer.content, read)
 
 
 def _series(answer: Any) -> list[Series] | None:
@@ -158,6 +173,17 @@ def _series(answer: Any) -> list[Series] | None:
             for each in answer["data"]["result"]
         ]
     except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+
+
+def _values(answer: Any) -> list[float] | None:
+    """The values of a scalar or a vector; None where it is neither."""
+    try:
+        found, kind = answer["data"]["result"], answer["data"]["resultType"]
+        if answer["status"] != "success" or kind not in {"scalar", "vector"}:
+            return None
+        return [float(one[1]) for one in ([found] if kind == "scalar" else [each["value"] for each in found])]
+    except (KeyError, IndexError, TypeError, ValueError):
         return None
 
 

@@ -86,14 +86,14 @@ def write_reports(root: Path, verdicts: Sequence[Verdict]) -> list[Path]:
     together = templates.render_markdown(verdicts)
     files.write_text(artifacts / "report.md", together)
     files.write_text(artifacts / "report.html", templates.render_html(verdicts, pictures))
-    _add_to_step_summary(together)
+    add_to_step_summary(together)
     return [*written, artifacts / "report.md", artifacts / "report.html"]
 
 
 def write_full(root: Path, verdict: Verdict) -> Path:
     """Write report.md and plots of a full training beside its records, add it to the summary of a GitHub step."""
     report, *_ = _write(root / "artifacts" / verdict.model / verdict.mode, verdict, FULL_WORKFLOW)
-    _add_to_step_summary(report.read_text())
+    add_to_step_summary(report.read_text())
     return report
 
 
@@ -111,7 +111,7 @@ def _data_uri(path: Path) -> str:
     return f"data:image/png;base64,{b64encode(path.read_bytes()).decode()}"
 
 
-def _add_to_step_summary(text: str) -> None:
+def add_to_step_summary(text: str) -> None:
     """Append to the file that GitHub shows on the run's page, or a line where the file would get too large for it."""
     name = os.environ.get("GITHUB_STEP_SUMMARY")
     if not name:

@@ -74,6 +74,22 @@ def test_samples_longer_than_one_answer_come_whole_and_once(kept: tuple[list[Ser
     assert found.samples == wanted.samples
 
 
+def test_an_expression_has_one_value_or_none(kept: tuple[list[Series], str]) -> None:
+    _, url = kept
+    asked = 'sum(increase(trunkline_serve_requests_total{{code="{}",track="canary"}}[30m]))'
+    bad, good = (Prometheus(url).value(asked.format(code), T0 + 2_000) for code in ("500", "200"))
+    assert bad is not None
+    assert good is not None
+    assert bad / (bad + good) == pytest.approx(0.032, abs=0.01)
+    assert Prometheus(url).value("2 * 21", T0) == 42
+    assert Prometheus(url).value("sum(nothing_total)", T0) is None
+    assert Prometheus(url).value("0 / 0", T0) is None
+    with pytest.raises(ConfigurationError, match=r"has [0-9]+ values at Prometheus; write an expression with one"):
+        Prometheus(url).value("trunkline_serve_requests_total", T0 + 600)
+    with pytest.raises(ConfigurationError, match="does not take sum"):
+        Prometheus(url).value("sum(", T0)
+
+
 def test_an_expression_is_no_selector(kept: tuple[list[Series], str]) -> None:
     _, url = kept
     with pytest.raises(ConfigurationError, match="does not take"):
