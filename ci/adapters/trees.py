@@ -34,6 +34,11 @@ def tree_of(root: Path, commit: str) -> str:
     return _out(root, "rev-parse", f"{commit}^{{tree}}")
 
 
+def names(root: Path, commit: str, folder: str) -> list[str]:
+    """The paths of the files that a commit has in `folder`, in order; none where it has no such folder."""
+    return [path for path in _out(root, "ls-tree", "-z", "-r", "--name-only", commit, f"{folder}/").split("\0") if path]
+
+
 def changed(root: Path, commit: str | None, files: Mapping[str, str | None]) -> str:
     """The tree of `commit` (None: an empty one) with these files written, or, where there is no text, taken away."""
     with tempfile.TemporaryDirectory(prefix="trunkline-") as folder:
