@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ci.core.releasing import card_of
+from ci.core.reporting import drift as drifting
 from ci.core.reporting import markdown, report
 from ci.core.reporting.show import count
 from ci.core.reporting.tables import PAGE
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
     from ci.core.canary.records import Rollout
+    from ci.core.drift.records import Drift
     from ci.core.records import Verdict
     from ci.core.releasing import Body
 
@@ -124,6 +126,21 @@ def render_retraining(view: retraining.View) -> str:
         .render(retraining=view, findings=retraining.FINDINGS, quality=retraining.QUALITY)
     )
     return markdown.fit([markdown.Section("retraining", said, 0)], whole="drift.json")
+
+
+def render_drift(drift: Drift, earlier: Sequence[Drift] = (), *, marker: str | None = None) -> str:
+    """What a window showed, for a step's summary, a pull request or an issue; `earlier` are windows before it."""
+    template, view = markdown_environment().get_template("drift.md.j2"), drifting.view(drift, earlier)
+    names = {"findings": drifting.FINDINGS, "columns": drifting.COLUMNS}
+    names |= {"quality": drifting.QUALITY, "estimates": drifting.ESTIMATES}
+
+    def block(name: str) -> str:
+        return "".join(template.blocks[name](template.new_context({"drift": view, "names": names})))
+
+    parts = ("head", "findings", "quality", "estimates", "shapes", "time", "columns")
+    sections = [markdown.Section(name, block(name), rank) for rank, name in enumerate(parts)]
+    head = f"{marker}\n" if marker else ""
+    return head + markdown.fit(sections, whole=f"artifacts/{drift.model}/drift/drift.json")
 
 
 def render_html(verdicts: Sequence[Verdict], charts: Mapping[str, Mapping[str, str]]) -> str:
