@@ -105,10 +105,14 @@ def _ids(rows: pl.DataFrame) -> NDArray[np.uint64]:
 
 
 def _within(task: Task, frame: pl.LazyFrame) -> pl.DataFrame:
-    """The rows of the window. Raises ValueError where a column that every log has is missing."""
-    names = frame.collect_schema().names()
-    if lacking := [name for name in COLUMNS if name not in names]:
+    """The rows of the window, times of any zone in UTC. Raises ValueError where a column of every log is missing."""
+    schema = frame.collect_schema()
+    if lacking := [name for name in COLUMNS if name not in schema]:
         raise ValueError(f"it has no column '{lacking[0]}'")
+    kind = schema["time"]
+    if isinstance(kind, pl.Datetime) and kind.time_zone != "UTC":
+        time = pl.col("time").dt
+        frame = frame.with_columns(time.convert_time_zone("UTC") if kind.time_zone else time.replace_time_zone("UTC"))
     return frame.filter(pl.col("time") >= task.start, pl.col("time") < task.end).collect()
 
 
