@@ -84,10 +84,12 @@ def watched(empty_registry: Path, tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 @pytest.fixture(scope="session")
-def merged_line(image_registry: Registry, docker_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Line:
+def merged_line(
+    trained: Project, image_registry: Registry, docker_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Line:
     """A repository with one model, trained in full and merged, never released. Not to be changed."""
     where = tmp_path_factory.mktemp("merged") / "project"
-    return releases.merged(where, f"{image_registry.host}/merged", docker_env)
+    return releases.merged(where, f"{image_registry.host}/merged", docker_env, trained)
 
 
 @pytest.fixture(scope="session")

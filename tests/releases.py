@@ -121,12 +121,13 @@ def path_for(folder: Path) -> str:
     return f"of-{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}"
 
 
-def merged(where: Path, registry: str, outside: Mapping[str, str]) -> Line:
-    """A repository with the one model churn, trained in full, pushed and merged."""
+def merged(where: Path, registry: str, outside: Mapping[str, str], trained: Project) -> Line:
+    """A repository with the one model churn, trained in full as `trained` was, pushed and merged."""
     project = fresh(where)
     project.edit("params.yaml", "  - fraud\n", "")
     project.edit("params.yaml", REGISTRY, registry)
     project.commit("one model, and a registry that is there")
+    project.remember(trained)
     train(project)
     return Line(project, registry, outside)
 

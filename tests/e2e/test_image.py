@@ -25,7 +25,7 @@ from ci.core.image.labels import of_lineage
 from ml.kinds.onnx_scoring import Scorer
 from tests.docker.programs import free_port
 from tests.docker.registry import Registry, registry
-from tests.project import Project, fresh
+from tests.project import Project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
 
 MODEL = "churn"
-STAGES = (f"validate@{MODEL}", *(f"{stage}@{MODEL}-full" for stage in ("prepare", "train", "evaluate")))
 CLAIMED = "127.0.0.1:5000"  # the registry in params.yaml
 BY_DIGEST = re.compile(r"127\.0\.0\.1:\d+/trunkline/churn@sha256:[0-9a-f]{64}")
 PASSWORD = "correct-horse-battery"
@@ -44,13 +43,11 @@ HTPASSWD = "line:$2b$04$UAYcvxqTipoepsGsCYmau.sBBx//JxdBCTLxfcTKGKIbvlGXfT9Rm\n"
 
 
 @pytest.fixture(scope="session")
-def trained(image_registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A repository whose dvc.lock pins a fully trained model, and whose images go to the tests' registry."""
-    project = fresh(tmp_path_factory.mktemp("trained") / "project")
-    project.trunkline("data")
-    project.run("dvc", "repro", *STAGES)
+def trained(trained: Project, image_registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A repository whose newest commit pins a fully trained model, and whose images go to the tests' registry."""
+    project = trained.copy(tmp_path_factory.mktemp("pinned") / "project")
     project.edit("params.yaml", CLAIMED, image_registry.host)
-    project.commit("full training")
+    project.git("commit", "--quiet", "--all", "--amend", "--no-edit")
     return project
 
 

@@ -44,9 +44,8 @@ def run(document: Path, project: Project, home: Path, trained: Project, **env: s
     """Run a document's commands as somebody who has just cloned the project, and had DVC cache what `trained` did."""
     home.mkdir()
     project.run("git", "config", "--global", f"url.file://{project.root}.insteadOf", CLONED, HOME=str(home))
-    cache = project.root / ".dvc/cache"
-    shutil.copytree(trained.root / ".dvc/cache", cache, dirs_exist_ok=True, copy_function=put)
-    (home / "config").write_text(f"[cache]\ndir = {cache}\n")  # for the clone that README makes
+    project.remember(trained)
+    (home / "config").write_text(f"[cache]\ndir = {project.root / '.dvc/cache'}\n")  # for the clone that README makes
     if (ROOT / "node_modules").is_dir():  # a copy, since `npm ci` empties what it finds
         shutil.copytree(ROOT / "node_modules", project.root / "node_modules", symlinks=True)
     env = {"HOME": str(home), "DVC_GLOBAL_CONFIG_DIR": str(home), "VENV": sys.prefix, **env}
@@ -54,12 +53,6 @@ def run(document: Path, project: Project, home: Path, trained: Project, **env: s
     fresh = project.run("make", "--question", "setup", code=None, **env).returncode == 0
     assert fresh, "this environment is older than what is pinned, and make would install the copy into it: make setup"
     project.run("bash", "-e", "-x", "-c", script(document), code=0, **env)
-
-
-def put(source: str, target: str) -> None:
-    """Copy a file of DVC's cache, which is as its name says wherever it is there."""
-    if not Path(target).exists():
-        shutil.copy2(source, target)
 
 
 @pytest.mark.parametrize("document", documents(need_docker=False), ids=lambda d: d.name)

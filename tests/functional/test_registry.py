@@ -5,24 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-import pytest
-
 from ci.adapters.mlflow import Models
-from tests.project import Project, fresh
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.project import Project
+
 PARAMS = "ml/models/churn/params.yaml"
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project in which churn was trained in full, registered and merged. Not to be changed."""
-    project = fresh(tmp_path_factory.mktemp("trained") / "project")
-    project.trunkline("train", "churn")
-    project.commit("churn, trained in full")
-    return project
 
 
 def test_a_version_is_reproduced_byte_for_byte(trained: Project) -> None:

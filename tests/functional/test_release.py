@@ -129,7 +129,7 @@ def test_once_production_has_it_the_aliases_follow_and_nothing_is_due(in_product
     )
 
 
-def test_the_next_version_is_a_canary_compared_with_the_champion(in_production: Line) -> None:
+def test_the_next_version_is_a_canary_compared_with_the_champion(in_production: Line, newer_line: Line) -> None:
     releases.change(in_production.project)
     in_production.project.commit("another learning rate")
     releases.train(in_production.project)
@@ -140,6 +140,7 @@ def test_the_next_version_is_a_canary_compared_with_the_champion(in_production: 
     assert "Compared with the champion" in pull.body
     made = in_production.released(PRODUCTION, "production").spec
     assert (made.weights.stable, made.weights.canary) == (95, 5)
+    in_production.project.remember(newer_line.project)
     assert made.canary is not None
     assert made.canary == in_production.released("main", "staging").spec.stable
     assert made.stable.version == "1"
