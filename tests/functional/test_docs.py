@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.kubernetes import SCHEMAS
-from tests.project import ROOT, Project
+from tests.project import LATENCY, ROOT, Project
 
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -29,7 +29,7 @@ CLONED = "https://example.com/you/trunkline.git"
 
 def script(document: Path) -> str:
     """All blocks of a document as one bash script that stops at the first line with another exit code than told."""
-    text = "".join(BLOCK.findall(document.read_text()))
+    text = "".join(BLOCK.findall(document.read_text())).replace(*LATENCY)
     text = EXITS.sub(r"code=0; \1 || code=$?; test $code -eq \2", text)
     text = re.sub(r"^make lint\b", "make --dry-run lint", text, flags=re.MULTILINE)
     return re.sub(r"^make test\b", "PYTEST_ADDOPTS=--collect-only make test", text, flags=re.MULTILINE)
