@@ -1,10 +1,10 @@
 """Every command line in README and docs is run, in order, in a checked copy of this repository.
 
 Commands stand in blocks marked `sh`. A line that is meant to end with another exit code than 0 says so in its comment:
-`# exits 3`. `make test` is run as far as collecting its tests, since this is one of them, and `make lint` as far as
-naming its commands, since CI runs it before all tests. DVC's cache holds what the models' trainings come to, as on the
-machine of somebody who has trained them before: that they are trained where it does not, other tests show. Documents
-that begin with `<!-- needs docker -->` are run by tests/e2e/test_docs.py.
+`# exits 3`. `make test` is run as far as collecting its tests, since it is one of them, in README, and as far as naming
+its commands elsewhere; so is `make lint`, since CI runs it before all tests. DVC's cache holds what the models'
+trainings come to, as on the machine of somebody who has trained them before: that they are trained where it does not,
+other tests show. Documents that begin with `<!-- needs docker -->` are run by tests/e2e/test_docs.py.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from tests.kubernetes import SCHEMAS
 from tests.project import LATENCY, ROOT, Project
 
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
+COLLECTED = ROOT / "README.md"
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 ANY_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 EXITS = re.compile(r"^(.+?) +# exits (\d)$", re.MULTILINE)
@@ -32,7 +33,8 @@ def script(document: Path) -> str:
     text = "".join(BLOCK.findall(document.read_text())).replace(*LATENCY)
     text = EXITS.sub(r"code=0; \1 || code=$?; test $code -eq \2", text)
     text = re.sub(r"^make lint\b", "make --dry-run lint", text, flags=re.MULTILINE)
-    return re.sub(r"^make test\b", "PYTEST_ADDOPTS=--collect-only make test", text, flags=re.MULTILINE)
+    tested = "PYTEST_ADDOPTS=--collect-only make test" if document == COLLECTED else "make --dry-run test"
+    return re.sub(r"^make test\b", tested, text, flags=re.MULTILINE)
 
 
 def documents(*, need_docker: bool) -> list[Path]:
