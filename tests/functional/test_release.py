@@ -37,9 +37,17 @@ def newer(newer_line: Line, tmp_path: Path) -> Line:
     return newer_line.copy(tmp_path / "project")
 
 
+@pytest.fixture(scope="module")
+def superseding_line(newer_line: Line, tmp_path_factory: pytest.TempPathFactory) -> Line:
+    """The same after that version's release. Not to be changed."""
+    line = newer_line.copy(tmp_path_factory.mktemp("superseding") / "project")
+    line.release("churn")
+    return line
+
+
 @pytest.fixture
 def in_production(production_line: Line, tmp_path: Path) -> Line:
-    """The same with the pull request to production merged."""
+    """The released one with the pull request to production merged."""
     return production_line.copy(tmp_path / "project")
 
 
@@ -132,6 +140,7 @@ def test_once_production_has_it_the_aliases_follow_and_nothing_is_due(in_product
 def test_the_next_version_is_a_canary_compared_with_the_champion(in_production: Line, newer_line: Line) -> None:
     releases.change(in_production.project)
     in_production.project.commit("another learning rate")
+    in_production.project.remember(newer_line.project)
     releases.train(in_production.project)
     in_production.release("churn")
     pull = in_production.pulls()[PRODUCTION]
@@ -140,7 +149,6 @@ def test_the_next_version_is_a_canary_compared_with_the_champion(in_production: 
     assert "Compared with the champion" in pull.body
     made = in_production.released(PRODUCTION, "production").spec
     assert (made.weights.stable, made.weights.canary) == (95, 5)
-    in_production.project.remember(newer_line.project)
     assert made.canary is not None
     assert made.canary == in_production.released("main", "staging").spec.stable
     assert made.stable.version == "1"
@@ -159,9 +167,8 @@ def test_the_next_version_is_a_canary_compared_with_the_champion(in_production: 
     assert PRODUCTION not in in_production.pulls()
 
 
-def test_a_newer_merge_supersedes_the_pull_request_of_the_older(newer: Line) -> None:
-    older = newer.pulls()[PRODUCTION]
-    newer.release("churn")
+def test_a_newer_merge_supersedes_the_pull_request_of_the_older(newer_line: Line, superseding_line: Line) -> None:
+    older, newer = newer_line.pulls()[PRODUCTION], superseding_line
     now = newer.pulls()[PRODUCTION]
     assert now.number == older.number
     assert now.title == "Release churn 2 to production"
@@ -191,8 +198,8 @@ def test_what_the_gates_do_not_let_pass_any_more_is_withdrawn(released_line: Lin
     assert line.pulls("closed").keys() == {PRODUCTION}
 
 
-def test_an_older_commit_that_is_released_late_changes_nothing(newer: Line) -> None:
-    newer.release("churn")
+def test_an_older_commit_that_is_released_late_changes_nothing(superseding_line: Line, tmp_path: Path) -> None:
+    newer = superseding_line.copy(tmp_path / "project")
     before = newer.pulls()
     newer.project.git("checkout", "--quiet", "HEAD~2")
     said = newer.release("churn").stdout
