@@ -25,10 +25,9 @@ import pytest
 import requests
 
 from ci.adapters import registry as door
-from ci.commands import lineage
+from ci.commands import lineage, packing
 from ci.core.params import Environment
 from ci.core.release import Version, dump, path_of, propose, release
-from tests import releases
 from tests.load import Load, bodies, load
 from tests.previews import Preview, preview, quick
 from tests.project import BIN, IDENTITY
@@ -183,24 +182,23 @@ def client(docker_host: str) -> Iterator[DockerClient]:
 def versions(production_line: Line, client: DockerClient, tmp_path_factory: pytest.TempPathFactory) -> list[Version]:
     """Versions 1 to 5: what is in production, a good one, one that fails, one that is slow, one that scores otherwise.
 
-    All are trained; 3 and 4 are the same model, with two mistakes in its server.
+    All are trained; 3 and 4 are the same model, with two mistakes in its server. All images are that of version 1 with
+    what differs laid over it: how one is packed from nothing, other tests show.
     """
     place = tmp_path_factory.mktemp("versions")
-    maker = Maker(production_line.copy(place / "project", to=releases.path_for(place)), client, place)
+    maker = Maker(production_line.copy(place / "project"), client, place)
     return made(maker, production_line.released("main", ENVIRONMENT).spec.stable)
 
 
 def made(maker: Maker, first: Version) -> list[Version]:
-    second = maker.version("2", RATE, "learning_rate: 0.08", "learning_rate: 0.09")
-    third = maker.version("3", RATE, "learning_rate: 0.09", "learning_rate: 0.1")
-    fifth = maker.version("5", "ml/models/churn/model.py", *SHIFT)
-    return [
-        maker.served(first, "steady"),
-        maker.served(second, "steady"),
-        maker.served(third, "errors"),
-        maker.served(third.model_copy(update={"version": "4"}), "slow"),
-        maker.served(fifth, "steady"),
-    ]
+    steady = maker.served(first, "steady")
+    second = maker.version("2", first.image, RATE, "learning_rate: 0.08", "learning_rate: 0.09")
+    better = maker.served(second, "steady")
+    third = maker.version("3", first.image, RATE, "learning_rate: 0.09", "learning_rate: 0.1")
+    failing = maker.served(third, "errors")
+    slow = maker.served(third.model_copy(update={"version": "4"}), "slow")
+    fifth = maker.version("5", first.image, "ml/models/churn/model.py", *SHIFT)
+    return [steady, better, failing, slow, maker.served(fifth, "steady")]
 
 
 class Maker:
@@ -211,28 +209,31 @@ class Maker:
         self.client = client
         self.place = place
 
-    def version(self, number: str, file: str, before: str, after: str) -> Version:
-        """A version trained with an edit of its sources, and its image."""
+    def version(self, number: str, image: str, file: str, before: str, after: str) -> Version:
+        """A version trained with an edit of its sources, whose image is still another's."""
         project = self.line.project
         project.edit(file, before, after)
         project.run("dvc", "repro", "--single-item", *STAGES)
         project.commit(f"version {number}")
-        image = project.trunkline("image", MODEL, "--push", code=0, **self.line.outside).stdout.splitlines()[-1]
         made = lineage.of_head(project.root, MODEL)
         assert made is not None
         return Version(image=image, version=number, lineage=made)
 
     def served(self, version: Version, how: str) -> Version:
-        """The same version in an image of its own, whose server is as `faulty.py` has it."""
+        """The version that was made last in an image of its own, whose server is as `faulty.py` has it."""
         place = self.place / f"{version.version}-{how}"
-        place.mkdir()
+        (place / "model").mkdir(parents=True)
+        packed = packing.pack(self.line.project.root, MODEL, version.lineage)
+        for name in ("model/model.onnx", "model/serving.json"):
+            (place / name).write_bytes(packed.context[name])
         (place / "faulty.py").write_bytes(Path(__file__).with_name("faulty.py").read_bytes())
         entry = f'ENTRYPOINT ["python3", "-m", "faulty", "{how}"]'
         (place / "Dockerfile").write_text(
-            f"FROM {version.image}\nCOPY faulty.py /app/faulty.py\nENV SERVE_THREADS=32\n{entry}\n"
+            f"FROM {version.image}\nCOPY model /app/model\nCOPY faulty.py /app/faulty.py\n"
+            f"ENV SERVE_THREADS=32\n{entry}\n"
         )
         repository, tag = version.image.partition("@")[0], place.name
-        self.client.images.build(path=str(place), tag=f"{repository}:{tag}", rm=True)
+        self.client.images.build(path=str(place), tag=f"{repository}:{tag}", labels=packed.labels, rm=True)
         self.client.images.push(repository, tag=tag)
         digest = door.digest_of(f"{repository}:{tag}")
         assert digest is not None
