@@ -93,8 +93,18 @@ def merged_line(
 
 
 @pytest.fixture(scope="session")
+def packed_line(merged_line: Line, tmp_path_factory: pytest.TempPathFactory) -> Line:
+    """The same with its image, a slight one, in the registry. Not to be changed."""
+    line = merged_line.copy(tmp_path_factory.mktemp("packed") / "project")
+    releases.slight(line.project)
+    line.project.commit("a slight image")
+    line.project.trunkline("image", "churn", "--push", code=0, **line.outside)
+    return line
+
+
+@pytest.fixture(scope="session")
 def released_line(merged_line: Line, tmp_path_factory: pytest.TempPathFactory) -> Line:
-    """The same after a first release: staging runs it, production has a pull request. Not to be changed."""
+    """The merged one after a first release: staging runs it, production has a pull request. Not to be changed."""
     line = merged_line.copy(tmp_path_factory.mktemp("released") / "project", to="released")
     line.release("churn")
     return line

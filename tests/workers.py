@@ -18,9 +18,11 @@ from tests.project import ROOT
 if TYPE_CHECKING:
     import pytest
 
-DOCKER = re.compile(r"\b(docker_host|docker_env|base_image|image_registry|(merged|released|production|newer)_line)\b")
+DOCKER = re.compile(
+    r"\b(docker_host|docker_env|base_image|image_registry|(merged|packed|released|production|newer)_line)\b"
+)
 """The fixtures that lead to the daemon."""
-RELEASES = re.compile(r"\b(merged|released|newer)_line\b")
+RELEASES = re.compile(r"\b(merged|packed|released|newer)_line\b")
 
 
 @cache

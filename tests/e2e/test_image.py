@@ -26,6 +26,7 @@ from ml.kinds.onnx_scoring import Scorer
 from tests.docker.programs import free_port
 from tests.docker.registry import Registry, registry
 from tests.project import Project
+from tests.releases import slight
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,14 +77,6 @@ def pushed(trained: Project, docker_env: dict[str, str]) -> str:
 def built(project: Project) -> Built:
     """The record of the newest build."""
     return Built.model_validate_json((project.root / "artifacts" / MODEL / "image" / "image.json").read_bytes())
-
-
-def slight(project: Project, *lines: str) -> None:
-    """Make the image one of a few files, which is fast to build: what is tested is not what is in it."""
-    first = ["ARG BASE", "FROM ${BASE} AS build", "COPY ml /out/app/ml", *lines]
-    (project.root / "ml" / "serve" / "Dockerfile").write_text(
-        "\n".join([*first, "FROM ${BASE}", "COPY --from=build /out/ /", ""])
-    )
 
 
 @contextmanager

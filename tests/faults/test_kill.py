@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.releases import Line
+from tests import releases
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.releases import Line
 
 STAGING, PRODUCTION = "release/churn/staging", "release/churn/production"
 
@@ -39,6 +41,7 @@ def untrained(merged_line: Line, tmp_path_factory: pytest.TempPathFactory) -> Li
     line.project.git("reset", "--quiet", "--hard", "HEAD~1")
     shutil.rmtree(line.project.root / "artifacts")
     shutil.rmtree(line.project.root / ".trunkline")
+    releases.slight(line.project)  # it is built at many points
     return line.moved("killed")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -25,9 +26,12 @@ WRITES = {
 }
 
 
-def test_production_gets_one_pull_request_and_each_wish_once(merged_line: Line, tmp_path: Path) -> None:
+def test_production_gets_one_pull_request_and_each_wish_once(
+    packed_line: Line, empty_registry: Path, tmp_path: Path
+) -> None:
     """Image and version are there already, so that a point costs little; production has all there is to wish for."""
-    line = merged_line.copy(tmp_path / "project")
+    shutil.copy(empty_registry / ".trunkline/mlflow.db", tmp_path)
+    line = packed_line.copy(tmp_path / "project")
     wishes = f"{LABELS}\n      reviewers: [dana, octo/ml]\n      auto_merge: true"
     line.project.edit("params.yaml", LABELS, wishes)
     line.project.commit("who is asked")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -66,6 +67,10 @@ class Hub:
         assert text is not None
         return parse(text, ref)
 
+    def unpack(self) -> None:
+        """Have the image to be packed yet."""
+        shutil.rmtree(self.line.project.root / "artifacts/churn/image")
+
     def beside(self, where: Path) -> Hub:
         """Another checkout of the same repository, whose jobs share the registry of models too."""
         return replace(self, line=self.line.copy(where))
@@ -77,9 +82,10 @@ def hub_of(line: Line, tmp_path: Path, github: GitHub) -> Hub:
 
 
 @pytest.fixture
-def hub(merged_line: Line, tmp_path: Path) -> Iterator[Hub]:
+def hub(packed_line: Line, empty_registry: Path, tmp_path: Path) -> Iterator[Hub]:
     """A trained churn, merged on GitHub, whose releases to production three are asked about."""
-    line = merged_line.copy(tmp_path / "project")
+    shutil.copy(empty_registry / ".trunkline/mlflow.db", tmp_path)
+    line = packed_line.copy(tmp_path / "project")
     line.project.edit(
         "params.yaml",
         "labels: [release, production]",
@@ -220,6 +226,7 @@ def test_github_on_a_bad_day(hub: Hub) -> None:
 
 
 def test_two_of_the_same_model_at_once_make_one_of_each(hub: Hub, tmp_path: Path) -> None:
+    hub.unpack()
     other = hub.beside(tmp_path / "other")
     with ThreadPoolExecutor(3) as pool:
         done = [pool.submit(one.release, "churn") for one in (hub, hub, other)]
@@ -233,6 +240,7 @@ def test_two_of_the_same_model_at_once_make_one_of_each(hub: Hub, tmp_path: Path
 
 
 def test_two_models_at_once_in_one_repository(hub: Hub, tmp_path: Path) -> None:
+    hub.unpack()
     project = hub.line.project
     releases.add_model(project, "loyal")
     project.commit("a second model")
