@@ -13,7 +13,7 @@ from ci.adapters import dvc, files, git, shell
 from ci.commands import data, gate
 from ci.core.diff import params_diff
 from ci.core.errors import ConfigurationError, EnvironmentFault
-from ci.core.lineage import stages_of
+from ci.core.lineage import all_stages_of, stages_of
 from ci.core.records import Change, Latency, Training, Validation, Verdict
 from ci.core.scope import scope
 
@@ -71,7 +71,7 @@ def _known(here: Path, key: str) -> Verdict | None:
 
 def require_locked(root: Path, model: str, against: Against) -> None:
     """Raise EnvironmentFault when an output is not what dvc.lock says: DVC takes what its cache holds on trust."""
-    for stage in stages_of(model, against.mode):
+    for stage in all_stages_of(model, against.mode):
         for path, md5 in dvc.outs(against.lock_now, stage).items():
             if not (root / path).is_file() or files.md5(root / path) != md5:
                 raise EnvironmentFault(

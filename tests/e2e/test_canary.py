@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 MODEL, ENVIRONMENT = "churn", "production"
 FILE = path_of(MODEL, ENVIRONMENT)
 FORGE = ".trunkline/forge.git"
-STAGES = [f"validate@{MODEL}", *(f"{stage}@{MODEL}-full" for stage in ("prepare", "train", "evaluate"))]
+STAGES = [f"validate@{MODEL}", *(f"{stage}@{MODEL}-full" for stage in ("prepare", "train", "evaluate", "profile"))]
 STABLE = "churn-production-server-stable"
 RATE = "ml/models/churn/params.yaml"
 PATIENCE = 150.0  # seconds that a decision may take

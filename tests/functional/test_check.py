@@ -412,7 +412,7 @@ def test_a_corrupt_cache_is_no_source_of_data(project: Project) -> None:
     assert done.returncode == 0 or "data/fraud has other bytes than data.dvc pins" in done.stderr
 
 
-@pytest.mark.parametrize("file", ["model.onnx", "predictions.parquet", "evaluation.json"])
+@pytest.mark.parametrize("file", ["model.onnx", "predictions.parquet", "evaluation.json", "profile.json"])
 def test_a_corrupt_cache_is_no_source_of_results(project: Project, file: str) -> None:
     damage(project, f"artifacts/churn/smoke/{file}")
     subprocess.run(["rm", "-rf", str(project.root / "artifacts/churn")], check=True)

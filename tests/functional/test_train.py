@@ -18,7 +18,7 @@ from ci.adapters.mlflow import Models
 from ci.commands import full
 from ci.commands.lineage import of_head
 from ci.core.errors import ConfigurationError, EnvironmentFault
-from ci.core.lineage import entries_of, stages_of
+from ci.core.lineage import all_stages_of, entries_of
 from ci.core.records import Outcome, Plan, Verdict
 from ci.core.release import Version, dump, path_of, release
 from ci.core.releasing import Refused
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RAN = re.compile(r"Running stage '([^']+)'")
-FULL = stages_of("churn", "full")
+FULL = all_stages_of("churn", "full")
 RELEASE = path_of("churn", "production")
 MODEL = "artifacts/churn/full/model.onnx"
 
