@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     Keys = NDArray[np.int64] | NDArray[np.uint64]
 
+KNOWN = 1 << 15
+"""Texts that are remembered; of more, each is likely to be seen once."""
 MAGNITUDE = np.int64(0x7FFF_FFFF_FFFF_FFFF)
 
 
@@ -26,15 +28,17 @@ def of_numbers(values: NDArray[np.float64]) -> NDArray[np.int64]:
     return bits
 
 
-@lru_cache(maxsize=1 << 16)
-def of_text(text: str) -> int:
-    """The first 8 bytes of the BLAKE2b (64 bytes) of its UTF-8, as a big-endian number."""
-    return int.from_bytes(hashlib.blake2b(text.encode(errors="surrogatepass")).digest()[:8], "big")
-
-
 def of_texts(texts: Sequence[str]) -> NDArray[np.uint64]:
-    """The key of each text."""
-    return np.fromiter(map(of_text, texts), np.uint64, len(texts))
+    """The first 8 bytes of the BLAKE2b (64 bytes) of each text's UTF-8, as a big-endian number [n]."""
+    first = map(_remembered if len(texts) <= KNOWN else _first, texts)
+    return np.frombuffer(b"".join(first), ">u8").astype(np.uint64)
+
+
+def _first(text: str) -> bytes:
+    return hashlib.blake2b(text.encode(errors="surrogatepass")).digest()[:8]
+
+
+_remembered = lru_cache(maxsize=KNOWN)(_first)  # of the next rows, most texts will be the same
 
 
 def bit_lengths(values: NDArray[np.uint64]) -> NDArray[np.int64]:
