@@ -81,11 +81,14 @@ def of_categories(reference: Cells, window: Cells) -> Common:
 
 def edges(keys: Keys, shift: int) -> tuple[Floats, Floats]:
     """Where the cells of numbers (k,) begin and end: alike where a cell is one number (shift 0)."""
+    signed = keys.astype(np.int64)
     if shift == 0:
-        values = to_numbers(keys.astype(np.int64))
+        values = to_numbers(signed)
         return values, values
-    first, last = ([max(-LARGEST, min(LARGEST, (int(key) + step) << shift)) for key in keys] for step in (0, 1))
-    return to_numbers(np.array(first, np.int64)), to_numbers(np.array(last, np.int64))
+    most, after = LARGEST >> shift, signed + 1
+    first = np.clip(np.minimum(signed, most) << shift, -LARGEST, LARGEST)
+    last = np.where(after > most, LARGEST, np.clip(np.minimum(after, most) << shift, -LARGEST, LARGEST))
+    return to_numbers(first), to_numbers(last)
 
 
 def to_numbers(keys: NDArray[np.int64]) -> Floats:

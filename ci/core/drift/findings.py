@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
     from ci.core.drift.records import Drift, Kind, Window
 
-OF_ROWS: tuple[Kind, ...] = ("data", "prediction", "quality", "estimate", "concept", "missing", "unseen", "range")
-"""What is asked of windows with rows enough alone: one with too few is passed over, and ends nothing."""
+OF_ROWS: tuple[Kind, ...] = ("data", "prediction", "estimate", "missing", "unseen", "range")
+OF_LABELS: tuple[Kind, ...] = ("quality", "concept")
+"""What is asked of windows with rows enough alone, and with labels enough: others are passed over, and end nothing."""
 OF_COLUMNS: tuple[Kind, ...] = ("data", "missing", "unseen", "range")
 LEAST_IMPORTANCE = 0.02
 """Columns that matter less than this to the model, all together, are told of and raise no alarm."""
@@ -51,7 +52,7 @@ def lasting(found: Sequence[Found], window: Window, earlier: Sequence[Drift], pe
 
 
 def _lasting(found: Found, window: Window, before: Sequence[Drift], persistence: int) -> Finding:
-    last = next((one for one in reversed(before) if one.window.enough or found.kind not in OF_ROWS), None)
+    last = next((one for one in reversed(before) if _asked(found.kind, one.window)), None)
     same = next((one for one in last.findings if _key(one) == (found.kind, found.subject)), None) if last else None
     since, counted, windows = window.start, window.end, 1
     if same is not None:
@@ -72,6 +73,12 @@ def _lasting(found: Found, window: Window, before: Sequence[Drift], persistence:
         alarm=found.at_once or windows >= persistence,
         words=found.words,
     )
+
+
+def _asked(kind: Kind, window: Window) -> bool:
+    if kind in OF_LABELS:
+        return window.enough_labelled
+    return window.enough or kind not in OF_ROWS
 
 
 def _key(finding: Finding) -> tuple[Kind, str]:

@@ -37,6 +37,7 @@ def judge(
     importance: Mapping[str, float] = NONE,
     quality: Sequence[QualityRow] = (),
     estimate: Sequence[EstimateRow] = (),
+    labelled: Profile | None = None,
     service: Sequence[Found] = (),
     business: Sequence[Found] = (),
     periods: Sequence[Profile] = (),
@@ -48,18 +49,24 @@ def judge(
     `span` is the window's time, from its start to before its end; without, it is that of its first and last row.
     `earlier` are records of windows before it, of which those judged by another model version are left out.
     `importance` is each column's share of what the model makes of its features; empty where that is not known.
-    `quality` and `estimate` come from the modules of these names, `service` and `business` from `watched`. `periods`
-    are profiles of stretches of the reference as long as the window, with which its seasons are known. Raises
-    ConfigurationError for a rule about a column that is none, and for profiles of two models or model versions.
+    `quality` and `estimate` come from the modules of these names, `service` and `business` from `watched`. `labelled`
+    is the window whose labels have arrived, where it is an older one. `periods` are profiles of stretches of the
+    reference as long as the window, with which its seasons are known. Raises ConfigurationError for a rule about a
+    column that is none, and for profiles of two models or model versions.
     """
     if reference.model != window.model:
         raise ConfigurationError(f"the window is of model {window.model}, the reference of {reference.model}.")
     require_columns(rules, reference, file)
-    about = _about(window, rules, span, now)
+    known_labels = labelled or window
+    about = _about(window, known_labels.labelled, rules, span, now)
     known = [one for one in earlier if one.reference.model_hash == reference.model_hash]
-    rows, found = (
-        _of_rows(reference, window, rules, importance, quality, estimate, periods) if about.enough else ((), [])
-    )
+    rows: tuple[ColumnRow, ...] = ()
+    found: list[Found] = []
+    if about.enough:
+        rows, found = columns(reference, window, rules, importance, periods)
+        found += predictions(reference, window, known_labels, rules, periods)
+        found += [_expected(row, rules) for row in estimate if row.worse]
+    found += _of_labels(reference, known_labels, rules, quality, found)
     found = [
         *schema(reference, window),
         *freshness(window, rules.limits, now),
@@ -86,28 +93,18 @@ def judge(
     )
 
 
-def _of_rows(
-    reference: Profile,
-    window: Profile,
-    rules: Rules,
-    importance: Mapping[str, float],
-    quality: Sequence[QualityRow],
-    estimate: Sequence[EstimateRow],
-    periods: Sequence[Profile],
-) -> tuple[tuple[ColumnRow, ...], list[Found]]:
-    """What takes rows enough to be asked."""
-    rows, found = columns(reference, window, rules, importance, periods)
-    _, predicted = predictions(reference, window, rules, periods)
-    moved = [one.subject for one in found if one.kind in OF_COLUMNS]
-    changed = concept(reference, window, rules, moved)
-    if not changed:
-        changed = by_exclusion(quality, bool(moved or predicted))
+def _of_labels(
+    reference: Profile, labelled: Profile, rules: Rules, quality: Sequence[QualityRow], found: Sequence[Found]
+) -> list[Found]:
+    """What labels show: quality that was lost, and a concept that changed, where all of `found` was found besides."""
     lost = [_lost(row) for row in quality if row.verdict is Outcome.FAIL]
-    expected = [_expected(row, rules) for row in estimate if row.worse]
-    return rows, [*found, *predicted, *lost, *expected, *changed]
+    changed = concept(reference, labelled, rules, [one.subject for one in found if one.kind in OF_COLUMNS])
+    return [*lost, *(changed or by_exclusion(quality, moved=bool(found)))]
 
 
-def _about(window: Profile, rules: Rules, span: tuple[datetime, datetime] | None, now: datetime) -> Window:
+def _about(
+    window: Profile, labelled: int, rules: Rules, span: tuple[datetime, datetime] | None, now: datetime
+) -> Window:
     times = window.time
     if span is None and times is not None and times.first is not None and times.last is not None:
         span = moment(times.first), moment(times.last)
@@ -116,8 +113,9 @@ def _about(window: Profile, rules: Rules, span: tuple[datetime, datetime] | None
         start=start,
         end=end,
         rows=window.rows,
-        labelled=window.labelled,
+        labelled=labelled,
         enough=window.rows >= rules.least_rows,
+        enough_labelled=labelled >= rules.least_rows,
     )
 
 

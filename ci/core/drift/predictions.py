@@ -22,13 +22,11 @@ if TYPE_CHECKING:
 
     from ci.core.drift.cells import Common, Floats
     from ci.core.drift.profiles import Profile
-    from ci.core.drift.records import Kind
     from ci.core.drift.rules import Rules
 
 
 @dataclass(frozen=True)
 class _Asked:
-    kind: Kind
     subject: str
     statistic: str
     value: float
@@ -38,14 +36,14 @@ class _Asked:
 
 
 def predictions(
-    reference: Profile, window: Profile, rules: Rules, periods: Sequence[Profile] = ()
-) -> tuple[Compared | None, list[Found]]:
-    """How scores compare, and what was found: scores as a whole and by slice, positive decisions, labels.
+    reference: Profile, window: Profile, labelled: Profile, rules: Rules, periods: Sequence[Profile] = ()
+) -> list[Found]:
+    """What was found in scores as a whole and by slice, in decisions, and in the labels of the window `labelled`.
 
     Raises ConfigurationError where the window's scores are another model's than the reference's.
     """
     if reference.score is None or window.score is None or not window.score.cells.total:
-        return None, _found(_labels(reference, window, rules), rules)
+        return _found(_labels(reference, labelled, rules), rules)
     if None not in (reference.model_hash, window.model_hash) and reference.model_hash != window.model_hash:
         raise ConfigurationError(
             f"the window's scores are of model {window.model_hash}, the reference's of {reference.model_hash}; "
@@ -53,16 +51,16 @@ def predictions(
         )
     own = [one.score for one in periods if one.score]
     scores = compare(reference.score, window.score, rules.limits.effect, "kolmogorov_smirnov", own)
-    asked = [_score(scores, reference), *_by_slice(reference, window, rules), *_labels(reference, window, rules)]
+    asked = [_score(scores, reference), *_by_slice(reference, window, rules), *_labels(reference, labelled, rules)]
     if reference.joint is not None:
         asked.append(_decisions(scores.common, rules))
-    return scores, _found(asked, rules)
+    return _found(asked, rules)
 
 
 def _found(asked: Sequence[_Asked], rules: Rules) -> list[Found]:
     p_values = adjusted([one.p_value for one in asked])
     return [
-        Found(one.kind, one.subject, one.words, one.statistic, one.value, one.limit, p)
+        Found("prediction", one.subject, one.words, one.statistic, one.value, one.limit, p)
         for one, p in zip(asked, p_values, strict=True)
         if p <= rules.false_discoveries and one.value >= one.limit
     ]
@@ -73,7 +71,7 @@ def _score(scores: Compared, reference: Profile) -> _Asked:
     if reference.joint is not None:
         before, after = _confidence(scores.common)
         text += f", its mean confidence from {words.number(before)} to {words.number(after)}"
-    return _Asked("prediction", "score", scores.statistic, scores.value, scores.limit, scores.p_value, text)
+    return _Asked("score", scores.statistic, scores.value, scores.limit, scores.p_value, text)
 
 
 def _confidence(common: Common) -> tuple[float, float]:
@@ -85,7 +83,7 @@ def _confidence(common: Common) -> tuple[float, float]:
 
 def _decisions(common: Common, rules: Rules) -> _Asked:
     positive = middles(common) >= THRESHOLD
-    return _binary("positive decisions", "prediction", common.reference, common.window, positive, rules)
+    return _binary("positive decisions", common.reference, common.window, positive, rules)
 
 
 def _labels(reference: Profile, window: Profile, rules: Rules) -> list[_Asked]:
@@ -95,14 +93,12 @@ def _labels(reference: Profile, window: Profile, rules: Rules) -> list[_Asked]:
     if reference.joint is None:
         found = compare(reference.label, window.label, rules.limits.effect, "kolmogorov_smirnov")
         text = words.moved("the label", found.statistic, found.value, found.limit, found.common)
-        return [_Asked("data", "label", found.statistic, found.value, found.limit, found.p_value, text)]
+        return [_Asked("label", found.statistic, found.value, found.limit, found.p_value, text)]
     common = of_columns(reference.label, window.label)
-    return [_binary("positive labels", "data", common.reference, common.window, middles(common) > 0, rules)]
+    return [_binary("positive labels", common.reference, common.window, middles(common) > 0, rules)]
 
 
-def _binary(
-    subject: str, kind: Kind, mine: Floats, theirs: Floats, positive: NDArray[np.bool_], rules: Rules
-) -> _Asked:
+def _binary(subject: str, mine: Floats, theirs: Floats, positive: NDArray[np.bool_], rules: Rules) -> _Asked:
     """A share of two classes: Jensen-Shannon of both."""
     n, m = float(theirs.sum()), float(mine.sum())
     a, b = float(theirs[positive].sum()), float(mine[positive].sum())
@@ -110,7 +106,7 @@ def _binary(
     value = jensen_shannon(np.array([usual, 1 - usual]), np.array([share, 1 - share]))
     text = f"{subject} are {words.percent(share)}, and {words.percent(usual)} in the reference"
     p = two_shares(int(a), int(n), int(b), int(m))
-    return _Asked(kind, subject, "jensen_shannon", value, rules.limits.effect, p, text)
+    return _Asked(subject, "jensen_shannon", value, rules.limits.effect, p, text)
 
 
 def _by_slice(reference: Profile, window: Profile, rules: Rules) -> list[_Asked]:
@@ -126,5 +122,5 @@ def _by_slice(reference: Profile, window: Profile, rules: Rules) -> list[_Asked]
             name = f"{column}={value}"
             text = words.moved(f"the score of {name}", "kolmogorov_smirnov", far, rules.limits.effect, common)
             p = p_value("kolmogorov_smirnov", common)
-            found.append(_Asked("prediction", name, "kolmogorov_smirnov", far, rules.limits.effect, p, text))
+            found.append(_Asked(name, "kolmogorov_smirnov", far, rules.limits.effect, p, text))
     return found

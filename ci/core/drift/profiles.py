@@ -110,7 +110,8 @@ class Profile(Record):
     """profile.json: the summary of a reference or of a window.
 
     `joint` are the scores of the rows with label 0 and of those with label 1. `hidden` are features that the inference
-    log keeps back, `extra` columns that the reference lacks.
+    log keeps back, `extra` columns that the reference lacks. Scores, labels and slices of a reference are those of test
+    rows, which `rows` does not count: what a model says of its training rows is no measure of it.
     """
 
     made_of: Literal["train", "window"]
@@ -134,11 +135,12 @@ class Profile(Record):
     @model_validator(mode="after")
     def _adds_up(self) -> Self:
         counts = {f"column {name}": column.rows for name, column in self.columns.items()}
-        counts |= {name: column.rows for name, column in (("score", self.score), ("label", self.label)) if column}
-        if self.joint:
-            counts["joint"] = sum(cells.total for cells in self.joint)
-        for name, values in self.slices.items():
-            counts[f"slices of {name}"] = sum(one.rows for one in values.values())
+        if self.made_of == "window":
+            counts |= {name: column.rows for name, column in (("score", self.score), ("label", self.label)) if column}
+            for name, values in self.slices.items():
+                counts[f"slices of {name}"] = sum(one.rows for one in values.values())
+        if self.joint and sum(cells.total for cells in self.joint) > self.labelled:
+            raise ValueError(f"joint counts more than the {self.labelled:,} rows with a label")
         for name, count in counts.items():
             if count > self.rows:
                 raise ValueError(f"{name} counts {count:,} rows of {self.rows:,}")

@@ -27,7 +27,7 @@ Kind = Literal[
 class Window(Part):
     """The recent data: from `start` to before `end` (ISO 8601, UTC), how many rows, how many with a known label.
 
-    `enough` says whether there were rows enough to judge distributions by.
+    `enough` says whether there were rows enough to judge distributions by, `enough_labelled` likewise of quality.
     """
 
     start: str
@@ -35,6 +35,7 @@ class Window(Part):
     rows: int
     labelled: int = 0
     enough: bool = True
+    enough_labelled: bool = True
 
 
 class Reference(Part):
@@ -141,6 +142,8 @@ class Drift(Record):
     columns: tuple[ColumnRow, ...] = ()
     quality: tuple[QualityRow, ...] = ()
     estimate: tuple[EstimateRow, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What is to be known of how the window was read."""
 
     @property
     def alarms(self) -> tuple[Finding, ...]:

@@ -309,3 +309,36 @@ def test_another_models_profile_is_refused() -> None:
         judged(window.model_copy(update={"model": "b"}))
     with pytest.raises(ConfigurationError, match="scores are of model n, the reference's of m"):
         judged(window.model_copy(update={"model_hash": "n"}))
+
+
+def test_where_nothing_drifts_hardly_anything_is_found_and_nothing_is_an_alarm() -> None:
+    """Twenty columns, 100 windows of the fewest rows that are judged: a finding in one of fifty at most."""
+    rng = np.random.default_rng(8)
+
+    def stationary(rows: int) -> dict[str, Any]:
+        numbers: dict[str, Any] = {f"n{index}": rng.normal(size=rows) for index in range(6)}
+        numbers |= {f"l{index}": rng.lognormal(size=rows) for index in range(4)}
+        numbers |= {f"p{index}": rng.poisson(2, size=rows) for index in range(4)}
+        names = {f"c{index}": rng.choice(list("abcdefgh"), size=rows) for index in range(4)}
+        return numbers | names | {f"g{index}": np.char.mod("g%d", rng.geometric(0.02, size=rows)) for index in range(2)}
+
+    reference = profile(stationary(10_000))
+    records: list[Drift] = []
+    for index in range(100):
+        records.append(
+            judged(profile(stationary(500), reference=reference), index, reference=reference, earlier=records)
+        )
+    assert sum(len(one.findings) for one in records) <= 2
+    assert not any(one.alarms for one in records)
+
+
+def test_labels_may_be_of_an_older_window_and_a_window_without_them_ends_nothing() -> None:
+    reference_like = {"score": scores(3_000, 3)[0], "reference": REFERENCE, "model_hash": "m"}
+    old = whole(3_000, 1, REFERENCE, lift=1.0)
+    first = judged(profile(table(3_000, 2), **reference_like), labelled=old)
+    assert set(told(first)) == {("concept", "label given score"), ("prediction", "positive labels")}
+    assert first.window.labelled == 3_000
+    second = judged(profile(table(3_000, 3), **reference_like), 1, earlier=[first])
+    assert (second.findings, second.window.enough_labelled) == ((), False)
+    third = judged(profile(table(3_000, 4), **reference_like), 2, labelled=old, earlier=[first, second])
+    assert told(third)["concept", "label given score"]
