@@ -11,6 +11,7 @@ from ci.adapters.files import read_yaml
 from ci.core.drift.rules import Limits, Rules, parse_rules
 from ci.core.errors import ConfigurationError
 from ci.core.strict import Place
+from tests.project import ROOT
 from tests.unit.ci.core import cases
 
 if TYPE_CHECKING:
@@ -85,3 +86,9 @@ def test_a_mistake_is_told_with_its_line(tmp_path: Path, line: str, words: str) 
         parse_rules(Rules(), data["drift"], Place("params.yaml", line_of).at("drift"))
     assert words in caught.value.message
     assert caught.value.line in (2, 3)
+
+
+def test_the_documentation_has_the_values_that_hold_where_nothing_is_said() -> None:
+    text = (ROOT / "docs" / "drift.md").read_text()
+    block = text.split("## What `params.yaml` says")[1].split("```yaml\n")[1].split("```")[0]
+    assert yaml.safe_load(block) == {"drift": Rules().model_dump()}
