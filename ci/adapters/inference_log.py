@@ -36,6 +36,11 @@ def find(url: str, request_id: str, *, model: str | None = None, since: datetime
     return ()
 
 
+def newest(url: str, model: str) -> datetime | None:
+    """The newest hour (UTC) that the log at `url` has of a model; None where it has none. Raises as `find` does."""
+    return _Store(url).newest(model)
+
+
 class _Store:
     """Files under one URL, by fsspec."""
 
@@ -70,6 +75,12 @@ class _Store:
             for hour, within in _grouped(part for folder in of_day for part in self._parts(folder, "hour")):
                 if since is None or (at := _hour(day, hour)) is None or at > since - timedelta(hours=1):
                     yield [path for folder in within for path in self._listed(folder) if path.endswith(".parquet")]
+
+    def newest(self, model: str) -> datetime | None:
+        """The last hour of the last day that has one."""
+        days = sorted(self._parts(f"{self._root.rstrip('/')}/model={model}", "date"), reverse=True)
+        hours = ((_hour(day, hour) for hour, _ in self._parts(folder, "hour")) for day, folder in days)
+        return next((max(found) for of_day in hours if (found := [hour for hour in of_day if hour])), None)
 
     def rows(self, request_id: str, path: str) -> tuple[Logged, ...]:
         """The rows of a request in one file."""

@@ -48,6 +48,11 @@ def read(path: Path, *, words: Collection[str] = (), days: Collection[str] = ())
     )
 
 
+def columns(path: Path) -> frozenset[str]:
+    """The columns that a file has. Raises ConfigurationError for one that is missing or unreadable."""
+    return frozenset(_table(path).columns)
+
+
 def _table(path: Path) -> pl.DataFrame:
     import polars as pl  # noqa: PLC0415 - a quarter of a second that only reading costs
 

@@ -137,7 +137,7 @@ def render_drift(drift: Drift, earlier: Sequence[Drift] = (), *, marker: str | N
     def block(name: str) -> str:
         return "".join(template.blocks[name](template.new_context({"drift": view, "names": names})))
 
-    parts = ("head", "findings", "quality", "estimates", "shapes", "time", "columns")
+    parts = ("head", "findings", "notes", "quality", "estimates", "shapes", "time", "columns")
     sections = [markdown.Section(name, block(name), rank) for rank, name in enumerate(parts)]
     head = f"{marker}\n" if marker else ""
     return head + markdown.fit(sections, whole=f"artifacts/{drift.model}/drift/drift.json")

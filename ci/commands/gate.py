@@ -100,7 +100,7 @@ def gate_model(
     from ci.core.statistics import curves  # noqa: PLC0415
 
     params = root_params(root)
-    task, declared = _gates(root, model, params)
+    task, declared = gates_of(root, model, params)
     _require_features(root, model, (candidate or root / "artifacts" / model / mode) / "model.onnx")
     aside = _waivers(root, model, declared)
     here = root / "artifacts" / model
@@ -148,7 +148,8 @@ def root_params(root: Path) -> Root:
     return params
 
 
-def _gates(root: Path, model: str, params: Root) -> tuple[Task, tuple[Gate, ...]]:
+def gates_of(root: Path, model: str, params: Root) -> tuple[Task, tuple[Gate, ...]]:
+    """A model's task and its gates, by its params.yaml, all of which is held to be right. Raises ConfigurationError."""
     from ci.core import cards  # noqa: PLC0415 - numpy stays out of an unchanged check
     from ci.core.gating.gateparams import parse_model  # noqa: PLC0415 - as above
     from ci.core.strict import Place  # noqa: PLC0415 - as above
@@ -192,7 +193,7 @@ def changed_gates(root: Path, model: str, mode: Mode, base: str) -> tuple[str, .
         )
     except ConfigurationError:  # an older form of the file: what it asked for is not known
         return ()
-    return gates_diff(before[1], _gates(root, model, root_params(root))[1], mode)
+    return gates_diff(before[1], gates_of(root, model, root_params(root))[1], mode)
 
 
 def _waivers(root: Path, model: str, declared: Sequence[Gate]) -> tuple[Waiver, ...]:
@@ -214,7 +215,7 @@ def _at_hand(root: Path, model: str, mode: Mode, directory: Path) -> Baseline:
 
     It stands for whichever baseline the gates name.
     """
-    _, declared = _gates(root, model, root_params(root))
+    _, declared = gates_of(root, model, root_params(root))
     kinds = {gate.baseline for gate in declared if gate.baseline and mode in gate.modes}
     kind: Literal["merge_base", "champion"] = "champion" if kinds == {"champion"} else "merge_base"
     shown = _shown(directory, root)

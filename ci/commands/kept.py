@@ -11,6 +11,7 @@ from ci.commands.lineage import LOCK
 from ci.core.errors import ConfigurationError, EnvironmentFault
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
     from typing import Any
 
@@ -51,11 +52,23 @@ def pinned(root: Path, model: str, model_hash: str, lineage: Lineage | None) -> 
 def fetch(root: Path, wanted: Pinned, lineage: Lineage | None) -> tuple[bytes, bytes]:
     """The model's file and its training rows, each held to its hash. Raises EnvironmentFault where one is nowhere."""
     hashes = {wanted.onnx: wanted.model_hash, wanted.rows: wanted.rows_hash}
-    found = {path: content for path, md5 in hashes.items() if (content := _here(root, path, md5)) is not None}
-    if missing := [path for path in hashes if path not in found]:
-        found |= _of_dvc(root, wanted, {path: hashes[path] for path in missing})
+    found = by_hash(root, wanted.model, wanted.commit, hashes)
     if wanted.onnx not in found and lineage is not None:
         found |= _of_mlflow(root, wanted, lineage)
+    require_all(hashes, found)
+    return found[wanted.onnx], found[wanted.rows]
+
+
+def by_hash(root: Path, model: str, commit: str | None, hashes: Mapping[str, str]) -> dict[str, bytes]:
+    """Those of these files of a model that lie here or that DVC has, by path; `commit` (None: HEAD) pins them."""
+    found = {path: content for path, md5 in hashes.items() if (content := _here(root, path, md5)) is not None}
+    if missing := {path: md5 for path, md5 in hashes.items() if path not in found}:
+        found |= _of_dvc(root, model, commit, missing)
+    return found
+
+
+def require_all(hashes: Mapping[str, str], found: Mapping[str, bytes]) -> None:
+    """Raise EnvironmentFault where one of these files was not found."""
     for path, md5 in hashes.items():
         if path not in found:
             raise EnvironmentFault(
@@ -63,7 +76,6 @@ def fetch(root: Path, wanted: Pinned, lineage: Lineage | None) -> tuple[bytes, b
                 "where it was made (`dvc push`).",
                 file=path,
             )
-    return found[wanted.onnx], found[wanted.rows]
 
 
 def _of_mode(lock: dict[str, Any], model: str, mode: Mode, model_hash: str, commit: str | None) -> Pinned | None:
@@ -75,15 +87,13 @@ def _of_mode(lock: dict[str, Any], model: str, mode: Mode, model_hash: str, comm
     return Pinned(model, commit, model_hash, onnx, rows, rows_hash)
 
 
-def _of_dvc(root: Path, wanted: Pinned, hashes: dict[str, str]) -> dict[str, bytes]:
+def _of_dvc(root: Path, model: str, commit: str | None, hashes: Mapping[str, str]) -> dict[str, bytes]:
     """Those of these files that DVC has, fetched in a worktree: what lies here is not touched."""
-    commit = wanted.commit or git.head(root)
+    commit = commit or git.head(root)
     if commit is None:
         return {}
-    tree = root / ".trunkline" / "explain" / wanted.model
-    with locks.exclusive(
-        root / ".trunkline" / f"explain-{wanted.model}.lock", f"another explanation of {wanted.model}"
-    ):
+    tree = root / ".trunkline" / "explain" / model
+    with locks.exclusive(root / ".trunkline" / f"explain-{model}.lock", f"another explanation of {model}"):
         git.add_worktree(root, tree, commit)
         try:
             dvc.share_cache(root, tree)

@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 def raise_worst(faults: Iterable[TrunklineError]) -> None:
     """Raise the one whose exit code is the worst, if there is any, after the others were told on stderr."""
     worst_last = sorted(faults, key=lambda one: WORST_FIRST.index(one.exit_code), reverse=True)
-    for one in worst_last[:-1]:
-        print(f"trunkline: {quiet(one.message)}", file=sys.stderr)
+    tell(worst_last[:-1])
     if worst_last:
         raise worst_last[-1]
+
+
+def tell(faults: Iterable[TrunklineError]) -> None:
+    """Say them on stderr, where something else decides how the command ends."""
+    for one in faults:
+        print(f"trunkline: {quiet(one.message)}", file=sys.stderr)

@@ -17,7 +17,7 @@ SELECTOR = re.compile(rf"\s*[a-zA-Z_:][\w:]*\s*\{{(?:{_MATCHER}(?:,{_MATCHER})*,
 def of_server(names: Collection[str], **labels: str) -> str:
     """The selector of some of a server's metrics with these labels."""
     matchers = [f'__name__=~"{"|".join(sorted(names))}"' if len(names) > 1 else f'__name__="{next(iter(names))}"']
-    return f"{{{','.join([*matchers, *(f'{name}={_quoted(value)}' for name, value in labels.items())])}}}"
+    return f"{{{','.join([*matchers, *(f'{name}={quoted(value)}' for name, value in labels.items())])}}}"
 
 
 def wrong(selector: str) -> str | None:
@@ -37,6 +37,7 @@ def of_track(selector: str, track: str) -> str:
     return selector.replace(TRACK, track)
 
 
-def _quoted(value: str) -> str:
+def quoted(value: str) -> str:
+    """A text as PromQL has it."""
     escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'

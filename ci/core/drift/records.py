@@ -130,7 +130,7 @@ class Drift(Record):
     """drift.json: one window of one model.
 
     It fails when there is an alarm, is inconclusive when there were too few rows to judge, and passes otherwise.
-    `triggers` are the kinds in alarm.
+    `triggers` are the kinds in alarm, `notes` sentences about what was read and seen that finds nothing by itself.
     """
 
     window: Window

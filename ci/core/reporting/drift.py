@@ -59,6 +59,7 @@ class View:
     word: str
     summary: str
     facts: tuple[str, ...]
+    notes: tuple[str, ...]
     findings: Table
     columns: Table
     quality: Table
@@ -79,6 +80,7 @@ def view(drift: Drift, earlier: Sequence[Drift] = ()) -> View:
         word=WORDS[drift.outcome],
         summary=clean(drift.summary),
         facts=_facts(drift),
+        notes=tuple(clip(note, 800) for note in drift.notes[:MOST]),
         findings=listing((_finding(one) for one in sorted(drift.findings, key=lambda one: not one.alarm)), MOST),
         columns=listing((_column(row) for row in [*drifted, *(row for row in drift.columns if not row.drifted)]), MOST),
         quality=listing(map(_quality, drift.quality), MOST),
