@@ -25,14 +25,15 @@ if TYPE_CHECKING:
 
 GROUPS = 10
 """Of scores, at most."""
+SUBJECT = "labels"
 
 
 def concept(reference: Profile, window: Profile, rules: Rules, moved: Sequence[str]) -> list[Found]:
     """Labels that no longer follow from scores; `moved` are the columns whose distribution did.
 
-    In groups of alike scores the shares of positives are compared: their mean absolute difference in standard
-    deviations of the reference's label, beyond what chance does, has to reach `limits.effect`, and the sum of their
-    squared standardised differences to be certain (chi-square with one degree of freedom a group).
+    In groups of alike scores the shares of positives are compared. The root of their mean squared difference, less what
+    chance does to it, in standard deviations of the reference's label, has to reach `limits.effect`; and the sum of
+    their squared standardised differences to be certain (chi-square with one degree of freedom a group).
     """
     if reference.joint is None or window.joint is None or window.labelled < rules.least_rows:
         return []
@@ -51,18 +52,17 @@ def concept(reference: Profile, window: Profile, rules: Rules, moved: Sequence[s
     far = np.abs(rate[1] - rate[0])
     weight = rows[1] / rows[1].sum()
     p = chi_square_tail(float((far**2 / variance).sum()), len(far))
-    value = float(weight @ far) / deviation
-    limit = rules.limits.effect + float(weight @ np.sqrt(variance * 2 / math.pi)) / deviation
-    if p > rules.false_discoveries or value < limit:
+    value = math.sqrt(max(0.0, float(weight @ (far**2 - variance)))) / deviation
+    if p > rules.false_discoveries or value < rules.limits.effect:
         return []
     most = int((weight * far).argmax())
     why = f"while {', '.join(moved[:3])} moved too" if moved else "although no feature moved"
     text = (
         f"labels follow otherwise from scores, {why}: where {words.percent(rate[0][most])} were positive, "
-        f"{words.percent(rate[1][most])} are; {words.number(value)} deviations on average, {words.number(limit)} are "
+        f"{words.percent(rate[1][most])} are; {words.number(value)} deviations off, {rules.limits.effect:g} are "
         "tolerated"
     )
-    return [Found("concept", "label given score", text, "calibration", value, limit, p)]
+    return [Found("concept", SUBJECT, text, "calibration", value, rules.limits.effect, p)]
 
 
 def by_exclusion(quality: Sequence[QualityRow], moved: bool) -> list[Found]:
@@ -71,7 +71,7 @@ def by_exclusion(quality: Sequence[QualityRow], moved: bool) -> list[Found]:
     if moved or not lost:
         return []
     text = f"{lost[0].metric} fell although neither features nor scores are distributed otherwise"
-    return [Found("concept", "label given features", text)]
+    return [Found("concept", SUBJECT, text)]
 
 
 def _grouped(counts: Floats) -> Floats:

@@ -178,7 +178,7 @@ def test_scores_that_move_are_told_with_decisions_and_confidence() -> None:
 def test_a_concept_that_changed_is_told_apart() -> None:
     drift = judged(whole(3_000, 1, REFERENCE, lift=1.0), rules=Rules(persistence=1))
     found = {(one.kind, one.subject): one.words for one in drift.findings}
-    assert "although no feature moved" in found["concept", "label given score"]
+    assert "although no feature moved" in found["concept", "labels"]
     moved = judged(whole(3_000, 1, REFERENCE, lift=1.0, shift=0.5))
     assert "while amount moved too" in next(one.words for one in moved.findings if one.kind == "concept")
     assert not [one for one in judged(whole(3_000, 1, REFERENCE, shift=0.5)).findings if one.kind == "concept"]
@@ -191,7 +191,7 @@ def lost(**given: Any) -> QualityRow:
 
 def test_quality_that_falls_while_nothing_moves_is_concept_drift() -> None:
     drift = judged(whole(3_000, 1, REFERENCE), quality=[lost()])
-    assert set(told(drift)) == {("quality", "rmse"), ("concept", "label given features")}
+    assert set(told(drift)) == {("quality", "rmse"), ("concept", "labels")}
     moved = judged(whole(3_000, 1, REFERENCE, shift=0.5), quality=[lost(slice="kind=a")])
     assert set(told(moved)) == {("data", "amount"), ("quality", "rmse kind=a")}
 
@@ -336,9 +336,9 @@ def test_labels_may_be_of_an_older_window_and_a_window_without_them_ends_nothing
     reference_like = {"score": scores(3_000, 3)[0], "reference": REFERENCE, "model_hash": "m"}
     old = whole(3_000, 1, REFERENCE, lift=1.0)
     first = judged(profile(table(3_000, 2), **reference_like), labelled=old)
-    assert set(told(first)) == {("concept", "label given score"), ("prediction", "positive labels")}
+    assert set(told(first)) == {("concept", "labels"), ("prediction", "positive labels")}
     assert first.window.labelled == 3_000
     second = judged(profile(table(3_000, 3), **reference_like), 1, earlier=[first])
     assert (second.findings, second.window.enough_labelled) == ((), False)
     third = judged(profile(table(3_000, 4), **reference_like), 2, labelled=old, earlier=[first, second])
-    assert told(third)["concept", "label given score"]
+    assert told(third)["concept", "labels"]
