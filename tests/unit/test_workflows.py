@@ -80,6 +80,25 @@ GRANTS = {
         ),
         environment="rollout",
     ),
+    ("drift.yml", "plan"): Grant(),
+    ("drift.yml", "drift"): Grant(
+        writes=frozenset({"contents", "issues", "pull-requests"}),
+        secrets=frozenset(
+            {
+                "APP_PRIVATE_KEY",
+                "DATABASE_URL",
+                "DRIFT_MAIL",
+                "DRIFT_SLACK",
+                "DRIFT_URL",
+                "DRIFT_URL_SECRET",
+                "DVC_ACCESS_KEY_ID",
+                "DVC_SECRET_ACCESS_KEY",
+                "PROMETHEUS_PASSWORD",
+                "PROMETHEUS_USER",
+            }
+        ),
+        environment="drift",
+    ),
     ("rollback.yml", "rollback"): Grant(
         writes=frozenset({"contents", "pull-requests"}),
         secrets=frozenset(
@@ -130,6 +149,7 @@ def _pinned(match: re.Match[str] | None) -> bool:
 def test_there_are_workflows_to_look_at() -> None:
     assert {path.name for path in WORKFLOWS} >= {
         "check.yml",
+        "drift.yml",
         "release.yml",
         "report.yml",
         "rollback.yml",
@@ -386,6 +406,9 @@ def test_provenance_is_attested_of_the_digest_that_the_release_handed_over() -> 
         ("release.yml", "release", "release"),
         ("rollout.yml", "rollout", "rollout"),
         ("rollback.yml", "rollback", "rollback"),
+        ("drift.yml", "drift", "drift"),
+        ("drift.yml", "drift", "alert"),
+        ("drift.yml", "drift", "retrain"),
     ],
 )
 def test_the_token_of_an_app_goes_before_the_workflows_own(workflow: str, name: str, command: str) -> None:
@@ -409,3 +432,17 @@ def test_a_rollout_is_looked_at_one_at_a_time_for_a_model_and_keeps_no_rollback_
     rollback = load(GITHUB / "workflows" / "rollback.yml")
     assert set(rollback[True]) == {"workflow_dispatch"}
     assert rollback["concurrency"] == {"group": "rollback-${{ inputs.model }}", "cancel-in-progress": False}
+
+
+def test_drift_of_one_model_keeps_no_other_back_and_what_it_found_is_acted_on() -> None:
+    workflow = load(GITHUB / "workflows" / "drift.yml")
+    assert set(workflow[True]) == {"schedule", "workflow_dispatch"}
+    job = workflow["jobs"]["drift"]
+    assert job["strategy"]["fail-fast"] is False
+    assert job["concurrency"] == {"group": "drift-${{ matrix.model }}", "cancel-in-progress": False}
+    *_, look, keep, alert, retrain = job["steps"]
+    assert look["run"] == 'trunkline drift "$MODEL" ${END:+--end="$END"}'
+    assert keep["if"] == "${{ !cancelled() }}"
+    assert "!artifacts/${{ matrix.model }}/drift/**/*.parquet" in keep["with"]["path"]
+    for step in (alert, retrain):
+        assert step["if"] == "${{ !cancelled() && steps.drift.outputs.outcome != '' }}", "an alarm ends the look with 3"
