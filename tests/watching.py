@@ -113,7 +113,7 @@ def md5(content: bytes) -> str:
 
 
 class Watched:
-    """A repository whose model was trained, released to production, and answers."""
+    """A repository whose model was trained, released to production, and answers; one that is in place is taken over."""
 
     def __init__(self, where: Path, *, drift: str = "", without: str | None = None) -> None:
         self.project = Project(where / "project")
@@ -121,10 +121,14 @@ class Watched:
             where / name for name in ("project", "log", "labels", "remote")
         )
         self.onnx = models.of(MODEL)
-        shutil.copytree(ROOT / "ml", self.root / "ml", ignore=shutil.ignore_patterns("models", "serve", "__pycache__"))
-        self.write("ml/models/__init__.py", "")
+        if is_new := not self.root.exists():
+            unused = shutil.ignore_patterns("models", "serve", "__pycache__")
+            shutil.copytree(ROOT / "ml", self.root / "ml", ignore=unused)
+            self.write("ml/models/__init__.py", "")
+            self.project.git("init", "--quiet", "--initial-branch", "main")
         self.write("params.yaml", PARAMS.format(digest="0" * 64))
-        self.write(".gitignore", "artifacts\n.trunkline\n")
+        if is_new:
+            self.write(".gitignore", "artifacts\n.trunkline\n")
         self.write(".dvc/config", f"[core]\n    remote = kept\n['remote \"kept\"']\n    url = {self.remote}\n")
         self.write(".dvc/.gitignore", "/config.local\n/tmp\n/cache\n")
         matrix = {"model": ["churn"], "mode": ["full"]}
@@ -135,7 +139,6 @@ class Watched:
         stages["validate"] = {"matrix": {"model": ["churn"]}, "cmd": "true"}
         self.write("dvc.yaml", yaml.safe_dump({"stages": stages}, sort_keys=False))
         self.declare(drift or f"{{log: {self.log}}}")
-        self.project.git("init", "--quiet", "--initial-branch", "main")
         self.made = self.train(without=without)
         self.release()
 
