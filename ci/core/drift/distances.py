@@ -7,6 +7,7 @@ here may be held beside one there.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +23,8 @@ FEW_VALUES = 20
 """Numbers of which the reference has no more different ones are compared value by value, as in Evidently."""
 FULL = 30
 """Rows expected in a cell from which on its part by chance is as of any full one."""
+HUGE = 1e100
+"""Numbers whose squares or differences no float64 may hold."""
 CONSTANT = 0.001
 """What a distance is divided by where the reference is constant, as in Evidently."""
 
@@ -70,6 +73,9 @@ def wasserstein(common: Common) -> float:
     Evidently divides by 0.001 where that deviation is less; here only where it is 0.
     """
     lower, upper = ends(common)
+    greatest = max(float(np.abs(lower).max(initial=0.0)), float(np.abs(upper).max(initial=0.0)))
+    if greatest > HUGE:
+        return wasserstein(replace(common, lower=lower / greatest, upper=upper / greatest))
     reference, window = common.shares
     after = np.cumsum(reference - window)
     before = np.concatenate([[0.0], after[:-1]])

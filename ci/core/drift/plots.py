@@ -29,7 +29,7 @@ def bins(common: Common) -> tuple[Bin, ...]:
     if common.exact and len(reference) <= MOST:
         return _bars([f"{value:.4g}" for value in ends(common)[0]], reference, window)
     low, high = _middle_part(common)
-    if not low < high:
+    if not 0 < high - low < np.inf:
         return ()
     at = np.linspace(low, high, MOST - 1)
     lower, upper = ends(common)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SCHEMA_VERSION = 1
+HALF = 2**63
 
 Count = Annotated[int, Field(ge=0)]
 ColumnKind = Literal["number", "category", "boolean"]
@@ -38,15 +39,18 @@ class Cells(Part):
 
     @property
     def ascending(self) -> tuple[int, ...]:
-        """The keys themselves."""
-        return tuple(accumulate(self.keys))
+        """The keys themselves; a difference that 64 bits cannot hold was written as what is left of it in them."""
+        keys = tuple(accumulate(self.keys))
+        if all(step > 0 for step in self.keys[1:]):
+            return keys
+        return tuple((key + HALF) % (2 * HALF) - HALF for key in keys)
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
         cells = len(self.keys if self.names is None else self.names)
         if cells != len(self.counts):
             raise ValueError(f"{cells} cells have {len(self.counts)} counts")
-        if any(step <= 0 for step in self.keys[1:]):
+        if any(one >= two for one, two in pairwise(self.ascending)):
             raise ValueError("keys do not ascend")
         return self
 

@@ -342,3 +342,22 @@ def test_labels_may_be_of_an_older_window_and_a_window_without_them_ends_nothing
     assert (second.findings, second.window.enough_labelled) == ((), False)
     third = judged(profile(table(3_000, 4), **reference_like), 2, labelled=old, earlier=[first, second])
     assert told(third)["concept", "labels"]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"amount": np.full(900, np.inf)},
+        {"amount": np.full(900, 5e-324)},
+        {"amount": np.linspace(-1, 1, 900) * 1.7e308},
+        {"amount": ["x"] * 900},
+        {"kind": np.char.mod("x%d", np.arange(900))},
+        {"new": [None] * 900},
+    ],
+)
+def test_whatever_a_column_holds_there_is_a_record(odd: dict[str, Any]) -> None:
+    window = profile(table(900, 1) | odd, score=np.ones(900), label=np.arange(900) % 2, reference=REFERENCE)
+    drift = judged(window, rules=Rules(persistence=1))
+    assert {one.subject for one in drift.findings} & set(odd)
+    assert Drift.model_validate_json(drift.model_dump_json()) == drift
