@@ -120,6 +120,7 @@ class Watched:
         self.root, self.log, self.labels, self.remote = (
             where / name for name in ("project", "log", "labels", "remote")
         )
+        self.page = False
         self.onnx = models.of(MODEL)
         if is_new := not self.root.exists():
             unused = shutil.ignore_patterns("models", "serve", "__pycache__")
@@ -227,13 +228,15 @@ class Watched:
         return self.say("drift", *models, "--end", end.isoformat(), *args, code=code, **env)
 
     def say(self, *words: str, code: int = 0, **env: str) -> str:
-        """What a command says, in this process."""
+        """What a command says, in this process; without Evidently's page, which takes long, unless `page` is set."""
         said = io.StringIO()
         with pytest.MonkeyPatch.context() as patch, redirect_stdout(said), redirect_stderr(said):
             for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "GITHUB_ACTIONS", "CI"):
                 patch.delenv(name, raising=False)
             for name, value in {**IDENTITY, "COLUMNS": "240", **env}.items():
                 patch.setenv(name, value)
+            if not self.page:
+                patch.setattr("ci.commands.drifting.evidently.write_page", lambda *_: None)
             patch.chdir(self.root)
             done = cli.main(words)
         assert done == code, f"{words} ended with {done}:\n{said.getvalue()}"

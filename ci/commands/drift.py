@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ci.adapters import files, forge, git, history, locks
 from ci.commands import gate
 from ci.commands.legs import raise_worst, tell
+from ci.commands.windowing import Readers
 from ci.core.drift import rules
 from ci.core.errors import ConfigurationError, TrunklineError
 from ci.core.loglines import quiet
@@ -41,6 +42,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workers", type=int, default=1, metavar="N", help="processes that read the window (default: 1)"
     )
+    parser.add_argument("--ray", metavar="ADDRESS", help="a Ray cluster that reads the log instead; `local` starts one")
     parser.add_argument("--log", metavar="URL", help="the inference log (default: drift.log of params.yaml)")
     parser.add_argument("--labels", metavar="URL", help="labels that came later (default: drift.labels of params.yaml)")
     parser.set_defaults(run=run)
@@ -57,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     if args.workers < 1:
         raise ConfigurationError(f"--workers is {args.workers}; give 1 or more.")
     history.require_whole(root)
-    return _look_at(root, watched, faults, end_of(args.end, datetime.now(UTC)), args.workers)
+    return _look_at(root, watched, faults, end_of(args.end, datetime.now(UTC)), Readers(args.workers, args.ray))
 
 
 def _watched(
@@ -129,7 +131,7 @@ def _plan(watched: Mapping[str, Rules], faults: Mapping[str, TrunklineError]) ->
 
 
 def _look_at(
-    root: Path, watched: Mapping[str, Rules], wrong: Mapping[str, TrunklineError], end: datetime, workers: int
+    root: Path, watched: Mapping[str, Rules], wrong: Mapping[str, TrunklineError], end: datetime, readers: Readers
 ) -> int:
     from ci.commands.drifting import Drifting  # noqa: PLC0415 - a plan needs none of what looks
 
@@ -138,7 +140,7 @@ def _look_at(
         span = (max(end - timedelta(days=found.days), EARLIEST), end)
         try:
             with locks.exclusive(root / ".trunkline" / f"drift-{model}.lock", f"another look at the drift of {model}"):
-                drift, missed = Drifting(root, there, model, found, span).look(workers)
+                drift, missed = Drifting(root, there, model, found, span).look(readers)
         except TrunklineError as fault:
             faults.append(fault)
             continue

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ci.adapters.drifts import Kept
     from ci.adapters.forge import Forge
     from ci.commands.reference import Reference
-    from ci.commands.windowing import Windowed
+    from ci.commands.windowing import Readers, Windowed
     from ci.core.drift.records import Drift, EstimateRow, QualityRow
     from ci.core.drift.rules import Rules
 
@@ -56,7 +56,7 @@ class Drifting:
     rules: Rules
     span: tuple[datetime, datetime]
 
-    def look(self, workers: int) -> tuple[Drift, list[TrunklineError]]:
+    def look(self, readers: Readers) -> tuple[Drift, list[TrunklineError]]:
         """The window's record, and what could not be asked; the rest was judged without it.
 
         Raises ConfigurationError and EnvironmentFault where there is nothing to judge, or nothing to hold it to.
@@ -64,7 +64,7 @@ class Drifting:
         self.forge.sync()
         self._say(f"held to {self._reference.words}, {self._reference.profile.rows:,} rows")
         missed: list[TrunklineError] = []
-        seen = self._seen(workers, missed)
+        seen = self._seen(readers, missed)
         for _ in range(ROUNDS):
             kept = drifts.read(self.root, self.forge, self.model)
             drift = self._judged(seen, kept)
@@ -84,12 +84,12 @@ class Drifting:
     def _folder(self) -> Path:
         return self.root / "artifacts" / self.model / "drift"
 
-    def _seen(self, workers: int, missed: list[TrunklineError]) -> Seen:
+    def _seen(self, readers: Readers, missed: list[TrunklineError]) -> Seen:
         """All of it but what could not be asked, which is added to `missed`."""
-        window = windowing.read(self._reference, self.rules, self.span, self._folder, workers)
+        window = windowing.read(self._reference, self.rules, self.span, self._folder, readers)
         seen = Seen(window, window, notes=reading.notes(window.read))
         if self.rules.delay_days and (self.rules.labels or not self.rules.log):
-            seen = self._with_labels(seen, workers)
+            seen = self._with_labels(seen, readers)
         outside = observed.outside(self.root, self.model, self.rules, window.profile, self.span)
         missed += outside.missed
         found = (*self._ahead(), *outside.found)
@@ -113,11 +113,11 @@ class Drifting:
         )
         return [Found("freshness", "future", words, at_once=True)]
 
-    def _with_labels(self, seen: Seen, workers: int) -> Seen:
+    def _with_labels(self, seen: Seen, readers: Readers) -> Seen:
         """The same with the newest window whose labels have had the time that they take."""
         late = timedelta(days=self.rules.delay_days or 0)
         span = self.span[0] - late, self.span[1] - late
-        labelled = windowing.read(self._reference, self.rules, span, self._folder / "labelled", workers)
+        labelled = windowing.read(self._reference, self.rules, span, self._folder / "labelled", readers)
         words = (
             f"Labels take {late.days} days: quality is that of the rows from {span[0]:%Y-%m-%d %H:%M} to "
             f"{span[1]:%Y-%m-%d %H:%M} UTC."

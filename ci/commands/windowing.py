@@ -26,6 +26,14 @@ STAGE = "ml.stages.window"
 
 
 @dataclass(frozen=True)
+class Readers:
+    """How many processes read a log, or the address of the Ray cluster that does."""
+
+    workers: int = 1
+    ray: str | None = None
+
+
+@dataclass(frozen=True)
 class Windowed:
     """What was read: a profile, what is odd, and the labelled rows with their scores, where there are any."""
 
@@ -34,7 +42,7 @@ class Windowed:
     predictions: Path | None
 
 
-def read(reference: Reference, rules: Rules, span: tuple[datetime, datetime], out: Path, workers: int) -> Windowed:
+def read(reference: Reference, rules: Rules, span: tuple[datetime, datetime], out: Path, readers: Readers) -> Windowed:
     """The rows from `span`'s start to before its end, in files under `out`.
 
     Raises ConfigurationError for a log, rows or labels that are of no use, EnvironmentFault where their store does not
@@ -46,8 +54,9 @@ def read(reference: Reference, rules: Rules, span: tuple[datetime, datetime], ou
         files.write_bytes(given / name, content)
     start, end = (moment.isoformat() for moment in span)
     args = [sys.executable, "-m", STAGE, reference.model, "--start", start, "--end", end]
-    args += ["--reference", str(given / PROFILE), "--out", str(out), "--workers", str(workers)]
+    args += ["--reference", str(given / PROFILE), "--out", str(out), "--workers", str(readers.workers)]
     args += ["--log", rules.log] if rules.log else ["--rows", str(rules.rows), "--onnx", str(given / ONNX)]
+    args += ["--ray", readers.ray] if readers.ray else []
     args += ["--labels", rules.labels] if rules.labels else []
     with _code(reference, rules) as tree:
         done = shell.run(args, cwd=tree, check=False, without=dvc.TOKENS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import pytest
@@ -134,6 +135,15 @@ def test_a_prometheus_that_is_away_is_told_and_everything_else_is_judged(
     assert "No answer came from Prometheus" in said
     assert model.record()["outcome"] == "pass"
     assert len(kept(model)) == 1
+
+
+def test_people_get_evidentlys_page_or_are_told_why_not(model: Watched) -> None:
+    model.answer(rows())
+    model.page = True
+    said = model.look()
+    page = model.root / "artifacts/churn/drift/drift.html"
+    assert page.is_file() or "Evidently's page was not made" in said
+    assert page.is_file() or find_spec("evidently") is None
 
 
 def test_many_workers_see_what_one_sees(model: Watched) -> None:
