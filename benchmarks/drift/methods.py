@@ -37,6 +37,7 @@ ALPHA, DRIFT_SHARE = 0.05, 0.5
 RESAMPLES, CONFIDENCE = 200, 0.95
 MOST_ROWS = 2_000  # of a reference and of a window that Evidently gets
 LONG = 100  # days
+MOST_JUDGED = 20_000  # rows that are resampled, of either side
 REMEMBERED = 21  # days of earlier records that are handed on
 
 
@@ -187,6 +188,7 @@ def read(profile: Any) -> Profile:
 
 def _rows(days: Sequence[pl.DataFrame]) -> Rows:
     frame = pl.concat([day.select(SCORE, LABEL) for day in days])
+    frame = frame.gather_every(-(-frame.height // MOST_JUDGED))
     return Rows(
         ids=np.arange(frame.height),
         label=frame.get_column(LABEL).to_numpy().astype(float),
