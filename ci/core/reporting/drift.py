@@ -123,7 +123,8 @@ def _column(row: ColumnRow) -> tuple[str, ...]:
 
 def _quality(row: QualityRow) -> tuple[str, ...]:
     name = f"{row.metric}, {row.slice}" if row.slice else row.metric
-    numbers = (number(row.reference), number(row.value), number(row.difference, sign=True))
+    apart = None if row.difference is None else round(row.difference, 12)  # what is left of a sum is no difference
+    numbers = (number(row.reference), number(row.value), number(apart, sign=True))
     return (
         clip(name, 80),
         *numbers,
