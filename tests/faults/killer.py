@@ -217,6 +217,8 @@ def warm(name: str) -> None:
     behind = {
         "rollout": ("ci.commands.rollingout", "ci.commands.registering"),
         "train": ("ci.commands.report", "ci.commands.registering", "ci.commands.table"),
+        "retrain": ("ci.commands.retraining",),
+        "alert": ("ci.adapters.alerts",),
     }
     for module in (*HEAVY, "ci.cli", f"ci.commands.{name}", *behind.get(name, BEHIND)):
         importlib.import_module(module)
