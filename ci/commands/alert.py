@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     root, model = Path.cwd(), args.model
     git.require_repository(root)
     history.require_whole(root)
-    drift = drift_of(root, model, args.record)
+    drift = drift_of(model, args.record)
     there = forge.of(root)
     channels = declared.of(merged.at_forge(root, there), model).rules.alerts
     if not channels:

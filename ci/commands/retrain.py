@@ -33,16 +33,16 @@ def run(args: argparse.Namespace) -> int:
     root, model = Path.cwd(), args.model
     git.require_repository(root)
     history.require_whole(root)
-    drift = drift_of(root, model, args.record)
+    drift = drift_of(model, args.record)
     verdict = args.verdict or root / "artifacts" / model / "full" / "verdict.json"
     with locks.exclusive(root / ".trunkline" / f"retrain-{model}.lock", f"another retraining of {model}"):
         Retraining(root, forge.of(root), model, drift, verdict).go(dry_run=args.dry_run)
     return 0
 
 
-def drift_of(root: Path, model: str, named: Path | None) -> Drift:
+def drift_of(model: str, named: Path | None) -> Drift:
     """The record of the model's newest window. Raises ConfigurationError where there is none, or another model's."""
-    path = named or root / "artifacts" / model / "drift" / RECORD
+    path = named or Path("artifacts") / model / "drift" / RECORD
     if not path.is_file():
         raise ConfigurationError(f"{path} is missing; run `trunkline drift {model}`, which writes it.", file=path)
     drift = files.read_record(path, Drift)
