@@ -138,6 +138,7 @@ class Drifting:
             importance=self._importance() if weights is None else weights,
             quality=seen.quality,
             estimate=seen.estimate,
+            labelled=seen.labelled.profile,
             service=seen.outside,
             commit=held_to.commit,
             file=f"ml/models/{self.model}/params.yaml",
