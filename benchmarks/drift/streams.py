@@ -99,7 +99,7 @@ def fraud_stationary(seed: int) -> Stream:
 def fraud_shift(kind: str) -> Stream:
     """One of the simulator's shifts, at its own strength."""
     day = HISTORY + TRAIN + DELAY + TEST + CHANGED
-    frame = simulated(day - CHANGED + WATCHED, 11, Shift(kind, day, KINDS[kind].strength))
+    frame = simulated(day - CHANGED + WATCHED, 11 + [*KINDS].index(kind), Shift(kind, day, KINDS[kind].strength))
     sort: Kind = "gradual" if kind == "new_payment_method" else "abrupt"
     return of_fraud(f"fraud simulator: {kind}", sort, frame, HISTORY, change=CHANGED)
 
