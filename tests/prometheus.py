@@ -48,6 +48,23 @@ def running(folder: Path, config: str = NOTHING, *, port: int | None = None) -> 
         process.wait(30)
 
 
+@contextmanager
+def gateway(folder: Path) -> Iterator[str]:
+    """The address of a Pushgateway, while it runs."""
+    require("prometheus-pushgateway")
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with (folder / "pushgateway.log").open("a") as log:
+        command = ["prometheus-pushgateway", f"--web.listen-address=127.0.0.1:{port}"]
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        _wait(url, process, folder / "pushgateway.log")
+        yield url
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
 def store(folder: Path, series: Iterable[Series]) -> None:
     """Put samples of any time into the store in `folder`, before it is run."""
     require("promtool")
@@ -70,7 +87,7 @@ def free_port() -> int:
 
 def require(program: str) -> None:
     if shutil.which(program) is None:
-        reason = f"{program} is not on the machine: apt-get install prometheus"
+        reason = f"{program} is not on the machine: apt-get install prometheus prometheus-pushgateway"
         pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
 
 

@@ -5,16 +5,17 @@ What counts is what the forge has: a look that is killed anywhere, or two at onc
 
 from __future__ import annotations
 
+import os
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ci.adapters import drifts, evidently, files, inference_log, templates
+from ci.adapters import drifts, evidently, files, inference_log, pushgateway, templates
 from ci.commands import observed, qualifying, reference, report, weighing, windowing
 from ci.commands.reference import ONNX, TRAINED_ON
-from ci.core.drift import judge, reading
+from ci.core.drift import exposition, judge, reading
 from ci.core.drift.estimate import estimate
 from ci.core.drift.findings import Found
 from ci.core.errors import EnvironmentFault, TrunklineError
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
     from ci.core.drift.rules import Rules
 
 ROUNDS = 5  # looks that others may overtake before it is said
-RECORD, SUMMARY, PAGE = "drift.json", "drift.md", "drift.html"
+RECORD, SUMMARY, PAGE, METRICS = "drift.json", "drift.md", "drift.html", "drift.prom"
+JOB = "trunkline-drift"
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Seen:
     quality: tuple[QualityRow, ...] = ()
     estimate: tuple[EstimateRow, ...] = ()
     outside: tuple[Found, ...] = ()
+    business: dict[str, float | None] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
@@ -71,6 +74,7 @@ class Drifting:
             self._write(drift, kept)
             if drifts.write(self.root, self.forge, drift, kept) is not None:
                 self._show(seen)
+                self._expose(drift, seen, missed)
                 return drift, missed
         raise EnvironmentFault(
             f"windows of {self.model} were written by others {ROUNDS} times while this ran; run it again."
@@ -93,7 +97,7 @@ class Drifting:
         outside = observed.outside(self.root, self.model, self.rules, window.profile, self.span)
         missed += outside.missed
         found = (*self._ahead(), *outside.found)
-        seen = replace(seen, outside=found, notes=(*seen.notes, *outside.notes))
+        seen = replace(seen, outside=found, business=outside.business, notes=(*seen.notes, *outside.notes))
         try:
             rows = qualifying.by_labels(self._reference, seen.labelled, self.rules, self._folder / "reference")
             seen = replace(seen, quality=rows)
@@ -168,6 +172,18 @@ class Drifting:
             evidently.write_page(self._folder / PAGE, self._reference.profile, seen.window.profile)
         except EnvironmentFault as fault:
             print(f"trunkline: {quiet(fault.message)}", file=sys.stderr)
+
+    def _expose(self, drift: Drift, seen: Seen, missed: list[TrunklineError]) -> None:
+        """For Prometheus: a file for its textfile collector, and the same to a Pushgateway where one is named."""
+        text = exposition.exposition(
+            drift, judged=datetime.now(UTC), business=seen.business, bounds=self.rules.business
+        )
+        files.write_text(self._folder / METRICS, text)
+        if url := os.environ.get(pushgateway.VARIABLE):
+            try:
+                pushgateway.put(url, JOB, self.model, text, exposition.CONTENT_TYPE)
+            except TrunklineError as fault:
+                missed.append(fault)
 
     def _say(self, words: str) -> None:
         print(f"{self.model}: {quiet(words)}")

@@ -24,10 +24,11 @@ Span = tuple["datetime", "datetime"]
 
 @dataclass
 class Outside:
-    """What was found, what was seen in words, and what could not be asked."""
+    """What was found, what was seen in words and, of business metrics, in numbers; and what could not be asked."""
 
     found: list[Found] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    business: dict[str, float | None] = field(default_factory=dict)
     missed: list[TrunklineError] = field(default_factory=list)
 
 
@@ -51,6 +52,7 @@ def outside(root: Path, model: str, rules: Rules, window: Profile, span: Span) -
     for name, rule in rules.business.items():
         try:
             value = _value(name, rule, configured, window, span)
+            told.business[name] = value
             told.found += watched.business({name: rule}, {name: value})
             told.notes.append(f"{name}: {'no value' if value is None else f'{value:.6g}'}.")
         except TrunklineError as fault:

@@ -9,10 +9,11 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import pytest
+import requests
 
 from ci.adapters import drifts, forge
 from ci.core.drift.records import Drift
-from tests import watching
+from tests import prometheus, watching
 from tests.watching import DAY, END, Watched, outcomes, rows
 
 if TYPE_CHECKING:
@@ -123,6 +124,22 @@ def test_the_service_and_business_are_watched_where_the_model_is_in_production(m
     assert found[("business", "orders")]["value"] == 7
     assert found[("business", "spent")]["value"] == pytest.approx(50, rel=0.05)
     assert "The service in production: 12 requests a second, 3.000% errors, p99 0.25 s." in model.record()["notes"]
+
+
+def test_its_numbers_are_a_file_for_prometheus_and_a_group_of_a_pushgateway(model: Watched, tmp_path: Path) -> None:
+    model.declare(f"{{log: {model.log}, business: {{spent: {{column: amount, max: 1000}}}}}}")
+    model.answer(rows())
+    with prometheus.gateway(tmp_path) as url:
+        for _ in range(2):  # the same group again, in its place
+            model.look(TRUNKLINE_PUSHGATEWAY=url)
+        there = requests.get(f"{url}/metrics", timeout=30).text
+    assert there.count('trunkline_drift_window_rows{instance="",job="trunkline-drift",model="churn"} 1000') == 1
+    text = (model.root / "artifacts/churn/drift/drift.prom").read_text()
+    assert 'trunkline_drift_window_rows{model="churn"} 1000' in text
+    assert 'trunkline_drift_business_value{model="churn",name="spent"}' in text
+    said = model.look(code=2, TRUNKLINE_PUSHGATEWAY=url)
+    assert f"the Pushgateway at {url} gave no answer" in said
+    assert model.record()["outcome"] == "pass"
 
 
 def test_a_prometheus_that_is_away_is_told_and_everything_else_is_judged(
