@@ -54,11 +54,12 @@ def look(
     since = None if since is None else min(since, now)
     if before is None or not progress.goes_on(before, release, since):
         began = max(now - UNKNOWN if since is None else since, now - LONGEST)
-        before = progress.start(release, since=counts.edge_before(began), now=now)
+        # From the next edge on: what the same model did before it was released again is not to be counted.
+        before = progress.start(release, since=counts.edge_after(began), now=now)
     rollout = progress.at_weight(progress.under(before, rules), spec.weights.canary).model_copy(update={"looked": now})
     lacking: str | None = None
     blocked: str | None = None
-    if now < rollout.seen_until:
+    if now < min(rollout.seen_until, before.looked):
         blocked = f"the clock is {rollout.seen_until - now:.0f} s behind what was looked at already"
     else:
         if now - rollout.seen_until > LONGEST:

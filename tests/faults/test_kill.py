@@ -46,7 +46,7 @@ def untrained(merged_line: Line, tmp_path_factory: pytest.TempPathFactory) -> Li
 
 
 @pytest.fixture(scope="module")
-def trained(untrained: Line, tmp_path_factory: pytest.TempPathFactory) -> tuple[Line, list[str]]:
+def killed(untrained: Line, tmp_path_factory: pytest.TempPathFactory) -> tuple[Line, list[str]]:
     """The same after a training that was killed after each of its side effects, merged; and these."""
     effects = killed_everywhere(untrained, tmp_path_factory.mktemp("log") / "train", "train", "churn")
     untrained.project.commit("train churn in full")
@@ -54,14 +54,14 @@ def trained(untrained: Line, tmp_path_factory: pytest.TempPathFactory) -> tuple[
 
 
 @pytest.fixture(scope="module")
-def released(trained: tuple[Line, list[str]], tmp_path_factory: pytest.TempPathFactory) -> tuple[Line, list[str]]:
+def released(killed: tuple[Line, list[str]], tmp_path_factory: pytest.TempPathFactory) -> tuple[Line, list[str]]:
     """The same after a release that was killed after each of its side effects; and these."""
-    line, _ = trained
+    line, _ = killed
     return line, killed_everywhere(line, tmp_path_factory.mktemp("log") / "release", "release", "churn")
 
 
-def test_training_converges_to_one_version(trained: tuple[Line, list[str]]) -> None:
-    line, effects = trained
+def test_training_converges_to_one_version(killed: tuple[Line, list[str]]) -> None:
+    line, effects = killed
     has(effects, "dvc repro", "dvc push", "mlflow create_run", "mlflow log_artifacts", "mlflow create_model_version")
     has(effects, "verdict.json", "mlflow set_registered_model_alias churn candidate")
     (version,) = line.versions()
@@ -69,8 +69,8 @@ def test_training_converges_to_one_version(trained: tuple[Line, list[str]]) -> N
     assert line.aliases() == {"candidate": version.version}
 
 
-def test_what_a_killed_training_pushed_is_whole(trained: tuple[Line, list[str]], tmp_path: Path) -> None:
-    line, _ = trained
+def test_what_a_killed_training_pushed_is_whole(killed: tuple[Line, list[str]], tmp_path: Path) -> None:
+    line, _ = killed
     copy = line.copy(tmp_path / "project")
     shutil.rmtree(copy.project.root / ".dvc" / "cache")
     shutil.rmtree(copy.project.root / "artifacts")

@@ -195,6 +195,11 @@ def edge_before(time: float) -> float:
     return time // WINDOW * WINDOW
 
 
+def edge_after(time: float) -> float:
+    """The first edge of a half-minute from `time` on."""
+    return -edge_before(-time)
+
+
 def _target(labels: Mapping[str, str]) -> Key:
     return tuple(sorted((name, value) for name, value in labels.items() if name not in OF_THE_SERIES))
 

@@ -51,7 +51,7 @@ def goes_on(rollout: Rollout, release: Release, since: float | None) -> bool:
     """
     return (
         is_of(rollout, release)
-        and (since is None or since < rollout.started + WINDOW)
+        and (since is None or since <= rollout.started)
         and all(len(each.log_e) == len(bets.opening(each.kind)) for each in rollout.evidence)
     )
 

@@ -213,7 +213,12 @@ def test_another_canary_starts_anew() -> None:
     found = look(RULES, newer, PLACE, before, Kept(HEALTHY), now=T0 + 1_200, since=T0 + 1_000)
     assert found.canary == "c" * 64
     assert found.requests == 0
-    assert found.started == T0 + 990
+    assert found.started == T0 + 1_020  # the next edge: what was counted on the canary before is not this one's
+    at_once = look(RULES, newer, PLACE, before, Kept(HEALTHY), now=T0 + 1_005, since=T0 + 1_000)
+    assert at_once.decision.action == "hold"
+    assert "clock" not in at_once.decision.words
+    again = look(RULES, newer, PLACE, at_once, Kept(HEALTHY), now=T0 + 1_200, since=T0 + 1_000)
+    assert (again.started, again.evidence) == (found.started, found.evidence)
 
 
 def test_a_canary_that_is_released_again_later_starts_anew() -> None:

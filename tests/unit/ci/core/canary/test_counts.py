@@ -9,7 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ci.core.canary.counts import APART, LATE, STARTED, WINDOW, Arm, Series, Window, arm, edge_before, windows
+from ci.core.canary.counts import (
+    APART,
+    LATE,
+    STARTED,
+    WINDOW,
+    Arm,
+    Series,
+    Window,
+    arm,
+    edge_after,
+    edge_before,
+    windows,
+)
 from ci.core.canary.tallies import HISTOGRAMS, REQUESTS, common_edges, tallies
 
 if TYPE_CHECKING:
@@ -212,6 +224,8 @@ def test_the_same_samples_give_the_same_half_minutes_in_however_many_looks(
 def test_edges_are_the_clocks() -> None:
     assert edge_before(T0 + 59.9) == T0 + 30
     assert edge_before(T0 + 60) == T0 + 60
+    assert edge_after(T0 + 59.9) == T0 + 60
+    assert edge_after(T0 + 60) == T0 + 60
 
 
 def bucket(le: str, *values: float, instance: str = "c") -> Series:
