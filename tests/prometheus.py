@@ -38,14 +38,8 @@ def running(folder: Path, config: str = NOTHING, *, port: int | None = None) -> 
         "--log.level=warn",
     ]
     url = f"http://127.0.0.1:{port}"
-    with (folder / "log").open("a") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        _wait(url, process, folder / "log")
+    with _served(command, url, folder / "log"):
         yield url
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 @contextmanager
@@ -54,15 +48,9 @@ def gateway(folder: Path) -> Iterator[str]:
     require("prometheus-pushgateway")
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    with (folder / "pushgateway.log").open("a") as log:
-        command = ["prometheus-pushgateway", f"--web.listen-address=127.0.0.1:{port}"]
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        _wait(url, process, folder / "pushgateway.log")
+    command = ["prometheus-pushgateway", f"--web.listen-address=127.0.0.1:{port}"]
+    with _served(command, url, folder / "pushgateway.log"):
         yield url
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 def store(folder: Path, series: Iterable[Series]) -> None:
@@ -89,6 +77,19 @@ def require(program: str) -> None:
     if shutil.which(program) is None:
         reason = f"{program} is not on the machine: apt-get install prometheus prometheus-pushgateway"
         pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+
+
+@contextmanager
+def _served(command: list[str], url: str, told: Path) -> Iterator[None]:
+    """While it runs, from when it is ready."""
+    with told.open("a") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        _wait(url, process, told)
+        yield
+    finally:
+        process.terminate()
+        process.wait(30)
 
 
 def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -1,4 +1,4 @@
-"""What past windows of a model showed, in a commit without a past on a ref of its own, moved by compare-and-swap."""
+"""What past windows of a model showed; see `kept` for where it is."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from ci.adapters import history, trees
+from ci.adapters import history, kept, trees
 from ci.core.drift.records import Drift
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Kept:
 
 
 def ref_of(model: str) -> str:
-    """Where the records of a model are: neither a branch nor a tag, so no workflow starts on it."""
+    """Where the records of a model are."""
     return f"refs/trunkline/drift/{model}"
 
 
@@ -61,8 +61,8 @@ def write(root: Path, forge: Forge, drift: Drift, before: Kept) -> Kept | None:
     windows = tuple(sorted([*others, drift], key=_key)[-MOST:])
     files = {_path(one): one.model_dump_json(indent=1) + "\n" for one in windows}
     words = f"Drift of {drift.model} from {drift.window.start} to {drift.window.end}: {drift.outcome}"
-    made = trees.commit(root, trees.changed(root, None, files), message=words)
-    return Kept(made, windows) if forge.remote.push(made, ref_of(drift.model), before.commit) else None
+    made = kept.put(root, forge, ref_of(drift.model), files, words, before.commit)
+    return Kept(made, windows) if made else None
 
 
 def _key(drift: Drift) -> tuple[str, str]:

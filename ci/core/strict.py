@@ -75,6 +75,15 @@ def parse(kind: type[D], data: Any, place: Place) -> D:
         raise place.at(*first["loc"]).error(_words(kind, first, place.path)) from wrong
 
 
+def over(below: D, above: D) -> D:
+    """`below` with all that `above` says itself, and so on in each mapping of known keys that both have."""
+    said = {}
+    for name in above.model_fields_set:
+        value = getattr(above, name)
+        said[name] = over(getattr(below, name), value) if isinstance(value, Declared) else value
+    return below.model_copy(update=said)
+
+
 def _words(kind: type[BaseModel], error: ErrorDetails, at: Where) -> str:
     """What is wrong, what was found and what was expected; `at` is where `kind` itself stands."""
     name, found = _name((*at, *error["loc"])), _shown(error["input"])

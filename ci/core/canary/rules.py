@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from ci.core.canary.selectors import wrong
-from ci.core.strict import D, Declared, parse
+from ci.core.strict import Declared, over, parse
 
 if TYPE_CHECKING:
     from ci.core.strict import Place
@@ -69,7 +69,7 @@ def parse_rules(defaults: Rules, data: Any, place: Place) -> Rules:
         return defaults
     own = parse(Rules, data, place)
     require_selectors(own, place)
-    return _over(defaults, own)
+    return over(defaults, own)
 
 
 def require_selectors(rules: Rules, place: Place) -> None:
@@ -78,12 +78,3 @@ def require_selectors(rules: Rules, place: Place) -> None:
         for key in ("numerator", "denominator"):
             if (what := wrong(getattr(each, key))) is not None:
                 raise place.at("business", name, key).error(f"the selector of '{name}' is no use: {what}.")
-
-
-def _over(below: D, above: D) -> D:
-    """`below` with all that `above` says itself."""
-    said = {}
-    for name in above.model_fields_set:
-        value = getattr(above, name)
-        said[name] = _over(getattr(below, name), value) if isinstance(value, Slos | Tolerated) else value
-    return below.model_copy(update=said)

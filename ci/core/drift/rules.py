@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from ci.core.strict import D, Declared, parse
+from ci.core.strict import Declared, over, parse
 
 if TYPE_CHECKING:
     from ci.core.strict import Place
@@ -130,16 +130,13 @@ class Rules(Declared):
     alerts: list[Alert] = Field(default_factory=list)
 
 
-NESTED = (Limits, Quality, Service, Retrain)
-
-
 def parse_rules(defaults: Rules, data: Any, place: Place) -> Rules:
     """The rules of a model: `data`, its own `drift` or None, over the defaults. Raises ConfigurationError."""
     if data is None:
         return defaults
     own = parse(Rules, data, place)
     require_whole(own, place)
-    return _over(defaults, own)
+    return over(defaults, own)
 
 
 def require_whole(rules: Rules, place: Place) -> None:
@@ -177,12 +174,3 @@ def _require_alert(alert: Alert, place: Place) -> None:
                 f"'{key}' names the environment variable that holds it, in capitals, such as DRIFT_{key.upper()[:-5]}; "
                 "an address or a secret does not belong in a file."
             )
-
-
-def _over(below: D, above: D) -> D:
-    """`below` with all that `above` says itself."""
-    said = {}
-    for name in above.model_fields_set:
-        value = getattr(above, name)
-        said[name] = _over(getattr(below, name), value) if isinstance(value, NESTED) else value
-    return below.model_copy(update=said)
