@@ -19,7 +19,7 @@ from ci.commands.lineage import LOCK, of_head
 from ci.core import handover
 from ci.core.bot import Proposal
 from ci.core.errors import ConfigurationError, EnvironmentFault
-from ci.core.lineage import entries_of, of_lock
+from ci.core.lineage import all_entries_of, of_lock
 from ci.core.loglines import quiet
 from ci.core.records import Outcome, Timings, Verdict
 from ci.core.reporting.markdown import clip, escape
@@ -239,7 +239,7 @@ class Retraining:
             raise _Moved
         ref = f"refs/heads/{self._branch}"
         head = self.forge.remote.fetch(ref).get(ref)
-        trained = entries_of(dvc.lock(git.show(self.root, head, LOCK) if head else None), self.model)
+        trained = all_entries_of(dvc.lock(git.show(self.root, head, LOCK) if head else None), self.model)
         lineage = of_lock(trained, self.model, str(head))
         made: dict[str, str | None] = {file: pins.repinned(text, file, self._path, proposed.pin)}
         if lineage is not None and lineage.data_hash == proposed.pin.md5:

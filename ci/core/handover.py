@@ -9,7 +9,7 @@ import yaml
 from pydantic import AfterValidator, Field, StringConstraints, ValidationError
 
 from ci.core.errors import ConfigurationError
-from ci.core.lineage import all_stages_of, entries_of, of_lock
+from ci.core.lineage import all_entries_of, of_lock
 from ci.core.loglines import quiet
 from ci.core.records import Part
 from ci.core.training import broken
@@ -88,13 +88,12 @@ def _stages(text: str, model: str, file: str) -> dict[str, Any]:
         if unlike := next(_unlike(text), None):
             raise _refused(file, unlike)
         stages = yaml.load(text, Loader=Loader)["stages"]  # noqa: S506 - a safe loader
-        found = entries_of(stages, model)
-        more = {name: stages[name] for name in all_stages_of(model, "full") if name in stages}
+        found = all_entries_of(stages, model)
     except (yaml.YAMLError, KeyError, TypeError, ValueError, ArithmeticError, RecursionError):
         raise _refused(file, "it is not YAML with the key 'stages'") from None
     if not found:
         raise _refused(file, f"it does not hold every stage of the full training of {model}")
-    return more
+    return found
 
 
 def _unlike(text: str) -> Iterator[str]:

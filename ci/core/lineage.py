@@ -53,6 +53,12 @@ def entries_of(lock: Mapping[str, Any], model: str, mode: Mode = "full") -> dict
     return {name: lock[name] for name in names} if all(name in lock for name in names) else {}
 
 
+def all_entries_of(lock: Mapping[str, Any], model: str, mode: Mode = "full") -> dict[str, Any]:
+    """The same with its profile's entry, where the lock has one: all that goes from one lock into another."""
+    names = all_stages_of(model, mode) if entries_of(lock, model, mode) else ()
+    return {name: lock[name] for name in names if name in lock}
+
+
 def lock_hash(entries: Mapping[str, Any]) -> str:
     """One hash for what the lock says of a model: the key under which a trained version is known everywhere."""
     return _digest(entries)

@@ -210,7 +210,7 @@ def test_two_at_once_train_once(line: Project) -> None:
     both = [subprocess.Popen(command, cwd=line.root, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     said = [each.communicate()[1] for each in both]
     assert [each.returncode for each in both] == [0, 0], said
-    assert sum(len(RAN.findall(one)) for one in said) == 2, "train and evaluate, once"
+    assert sum(len(RAN.findall(one)) for one in said) == 3, "train, evaluate and profile, once"
     assert [one.version for one in Models(line.root).versions("churn")] == ["1", "2"]
 
 

@@ -13,7 +13,7 @@ import yaml
 from ci.adapters import dvc
 from ci.adapters.forge.local import FOLDER, Local
 from ci.core.bot import EMAIL, NAME
-from ci.core.lineage import entries_of
+from ci.core.lineage import all_entries_of
 from tests.project import Project
 
 if TYPE_CHECKING:
@@ -44,10 +44,10 @@ class Handed:
 
     def entries(self, ref: str) -> dict[str, Any]:
         """What dvc.lock has of churn's full training on a branch of the forge."""
-        return entries_of(dvc.lock(self.git("show", f"{ref}:{LOCK}")), "churn")
+        return all_entries_of(dvc.lock(self.git("show", f"{ref}:{LOCK}")), "churn")
 
     def handed_over(self) -> dict[str, Any]:
-        return entries_of(dvc.lock((self.records / "lock-churn" / LOCK).read_text()), "churn")
+        return all_entries_of(dvc.lock((self.records / "lock-churn" / LOCK).read_text()), "churn")
 
     def pushed(self, branch: str, file: str, before: str, after: str, where: Path) -> str:
         """Somebody edits a file on a branch; gives the commit."""
