@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
-import re
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ml.serve import VERSION, binary, openapi, protocol, web
-from ml.serve.errors import Refused, shown
+from ml.serve.errors import Refused
 from ml.serve.quick import Quick
+from ml.serve.single import single
 from ml.serve.web import Reply
 
 if TYPE_CHECKING:
@@ -23,16 +24,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ml.serve.desk import Desk
+    from ml.serve.inferences import Asked, Scores
     from ml.serve.metrics import Metrics
-    from ml.serve.model import Columns, Model
+    from ml.serve.model import Model
     from ml.serve.protocol import Question
+    from ml.serve.quick import Row
     from ml.serve.runner import Runner
     from ml.serve.traces import Traces
     from ml.serve.web import Exchange, Scope
 
-    Offer = Callable[[str, Mapping[str, NDArray[Any]], NDArray[np.float64], float, int], None]
+    Offer = Callable[[Asked, Scores, float, int], None]
 
-MODEL_PATH = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(?:/ready|/infer)?")
 log = logging.getLogger("ml.serve")
 
 
@@ -55,8 +57,8 @@ class Route:
 class App:
     """The endpoints of one model, as an RSGI application.
 
-    Each answered request for scores is offered to `offer`: its id, its columns [n], its scores [n], when it came in
-    seconds since 1970, and the bytes of its body. That is called in the event loop, after the answer is handed over,
+    Each answered request for scores is offered to `offer`: what it asked, its scores [n], when it came in seconds
+    since 1970, and the bytes of its body. That is called in the event loop, after the answer is handed over,
     and must cost next to nothing. `traces` are told of every request for scores, refused ones too.
     """
 
@@ -79,6 +81,7 @@ class App:
         self._offer = offer
         self._traces = traces
         self._quick = Quick(model)
+        self._single = single(model, self._quick)
         self._routes = self._paths()
 
     async def __rsgi__(self, scope: Scope, exchange: Exchange) -> None:
@@ -87,7 +90,7 @@ class App:
         route = self._routes.get(scope.path)
         try:
             if route is None:
-                name, reply = "none", self._nowhere(scope.path)
+                name, reply = "none", web.nowhere(scope.path, self._record)
             elif scope.method != route.method and not (scope.method == "HEAD" and route.method == "GET"):
                 allowed = "GET, HEAD" if route.method == "GET" else route.method
                 name, reply = "none", web.refusal(405, f"this path takes {allowed} alone", ("allow", allowed))
@@ -97,23 +100,23 @@ class App:
             name, reply = route.name if route else "none", web.refusal(refused.code, refused.words)
             self._metrics.missing(refused.missing)
         except web.GONE:
-            name, reply = "infer", Reply(499, b"", ())  # counted, though nobody is left to be answered
+            name, reply = "infer", Reply(499, b"", [])  # counted, though nobody is left to be answered
         except Exception:
             name = route.name if route else "none"
             log.exception("%s failed", name)
             reply = web.refusal(500, "the server failed on this request; its log says where")
         self._metrics.answered(name, reply.code)
-        headers = [*reply.headers]
+        headers = reply.headers
         if self._state.draining:  # each caller's next request is to find another server
-            headers.append(("connection", "close"))
+            headers = [*headers, ("connection", "close")]
         exchange.response_bytes(reply.code, headers, reply.content)
         if isinstance(reply, Scored):
             self._metrics.scored(reply.scores, time.perf_counter() - begun)
             self._metrics.unseen(reply.unseen)
             if self._offer:
-                self._offer(reply.id, reply.columns, reply.scores, received, reply.size)
+                self._offer(reply.asked, reply.scores, received, reply.size)
         if self._traces and name == "infer":
-            rows = reply.scores.size if isinstance(reply, Scored) else 0
+            rows = len(reply.scores) if isinstance(reply, Scored) else 0
             self._traces.tell(
                 scope.headers, began=received, seconds=time.perf_counter() - begun, code=reply.code, rows=rows
             )
@@ -138,74 +141,73 @@ class App:
             "/openapi.json": Route("openapi", "GET", _fixed(openapi.description(self._record, columns, matrices))),
         }
 
-    def _nowhere(self, path: str) -> Reply:
-        """What is at a path that is none: perhaps the path of another model or version."""
-        asked = MODEL_PATH.fullmatch(path)
-        if not asked:
-            return web.refusal(404, "there is nothing at this path; /openapi.json lists what there is")
-        model, version = self._record.model, self._record.version
-        if asked[1] != model:
-            return web.refusal(404, f"there is no model {shown(asked[1])} here; this server has '{model}'")
-        return web.refusal(404, f"there is no version {shown(asked[2])} of '{model}' here; this server has '{version}'")
-
     async def _infer(self, scope: Scope, exchange: Exchange) -> Reply:
         place = self._desk.enter()  # before the body is read: a full server says so at once
         try:
-            header = web.header_length(scope.headers)
-            length = web.body_length(scope.headers)
+            headers = scope.headers
+            header, length = web.header_length(headers), web.body_length(headers)
             small = length is not None and length <= web.SMALL
-            read = exchange() if small else web.large_body(exchange, length, self._desk, place)
-            body = await self._desk.reading(place, read)
-            self._desk.begin(place)
             try:
-                scored = await (self._small(body, header) if small else self._large(body, header))
-                scored.size = len(body)
-                return scored
-            finally:
-                self._desk.end()
+                body = await (exchange() if small else web.large_body(exchange, length, self._desk, place))
+            except asyncio.CancelledError:
+                self._desk.require_time(place)
+                raise
+            self._desk.begin(place)
+            if not small:
+                return await self._large(body, header)
+            row = self._quick.row(body) if header is None else None
+            if row and self._runner.is_quick:
+                return self._one(row, len(body))
+            return await self._few(row.as_question() if row else self._question(body, header), len(body))
         finally:
             self._desk.leave(place)
 
-    async def _small(self, body: bytes | bytearray, header: int | None) -> Scored:
-        """The answer to a few rows, understood here and scored in their turn."""
-        asked = self._quick.question(body) if header is None else None
-        asked = asked or self._question(body, header)
-        columns = self._model.columned(asked.columns)
-        scores = self._runner.at_once(columns.tensors, asked.rows)
+    def _one(self, row: Row, size: int) -> Scored:
+        """The answer to one row, scored here and now."""
+        begun = time.perf_counter()
+        score = self._single(row.values)
+        self._runner.took(time.perf_counter() - begun, 1)
+        if not math.isfinite(score):
+            raise _not_finite(0)
+        content = self._quick.answer(row.id, score)
+        return Scored(200, content, web.JSON_HEADERS, row, [score], self._quick.unseen(row.values), size)
+
+    async def _few(self, asked: Question, size: int) -> Scored:
+        """The answer to a few rows, scored in their turn."""
+        scores = self._runner.at_once(asked.columns.tensors, asked.rows)
         if scores is None:
-            scores = await self._runner.score(columns.tensors, asked.rows)
-        return self._answer(asked, columns, scores)
+            scores = await self._runner.score(asked.columns.tensors, asked.rows)
+        return self._answer(asked, scores, size)
 
     async def _large(self, body: bytes | bytearray, header: int | None) -> Scored:
         """The answer to many rows; in a thread, since understanding them takes time too."""
         scored = await self._runner.do(partial(self._understood_and_scored, body, header))
-        self._metrics.batched(scored.scores.size)
+        self._metrics.batched(len(scored.scores))
         return scored
 
     def _understood_and_scored(self, body: bytes | bytearray, header: int | None) -> Scored:
         try:
             asked = self._question(body, header)
-            columns = self._model.columned(asked.columns)
-            return self._answer(asked, columns, self._model.run(columns.tensors))
+            return self._answer(asked, self._model.run(asked.columns.tensors), len(body))
         except Refused as refused:
             code, words, missing = refused.code, refused.words, refused.missing
         raise Refused(code, words, missing)  # anew: the traceback of the first holds on to everything that was parsed
 
     def _question(self, body: bytes | bytearray, header: int | None) -> Question:
-        return protocol.question(body, self._record, self._model.columns, header, self._model.matrices)
+        return protocol.question(body, self._model, header)
 
-    def _answer(self, asked: Question, columns: Columns, scores: NDArray[np.float64]) -> Scored:
-        if not (math.isfinite(scores.item()) if scores.size == 1 else np.isfinite(scores).all()):
-            row = int(np.flatnonzero(~np.isfinite(scores))[0])
-            raise Refused(422, f"the score of row {row} is not finite: its values are too extreme for the model")
+    def _answer(self, asked: Question, scores: NDArray[np.float64], size: int) -> Scored:
+        finite = np.isfinite(scores)
+        if not finite.all():
+            raise _not_finite(int(np.flatnonzero(~finite)[0]))
         unseen = {
             column: count
             for column, known in self._record.categories.items()
-            if (count := sum(text not in known for text in columns[column]))
+            if (count := sum(text not in known for text in asked.columns[column]))
         }
         content, length = protocol.answer(self._record, asked, scores)
-        headers = web.JSON_HEADERS if length is None else (("content-type", web.BYTES), (binary.HEADER, str(length)))
-        return Scored(200, content, headers, asked.id, columns, scores, unseen)
+        headers = web.JSON_HEADERS if length is None else [("content-type", web.BYTES), (binary.HEADER, str(length))]
+        return Scored(200, content, headers, asked, scores, unseen, size)
 
     async def _ready(self, scope: Scope, _: Exchange) -> Reply:
         named = {} if scope.path == "/v2/health/ready" else {"name": self._record.model}
@@ -214,18 +216,21 @@ class App:
 
     async def _exposition(self, scope: Scope, _: Exchange) -> Reply:
         content, media_type = self._metrics.exposition(scope.headers.get("accept", ""))
-        return Reply(200, content, (("content-type", media_type),))
+        return Reply(200, content, [("content-type", media_type)])
 
 
 @dataclass(slots=True)
 class Scored(Reply):
     """An answer with scores, and what is to be told of it."""
 
-    id: str
-    columns: Columns
-    scores: NDArray[np.float64]
+    asked: Row | Question
+    scores: Scores
     unseen: Mapping[str, int]
-    size: int = 0  # bytes of the request's body, once that is known
+    size: int  # bytes of the request's body
+
+
+def _not_finite(row: int) -> Refused:
+    return Refused(422, f"the score of row {row} is not finite: its values are too extreme for the model")
 
 
 def _fixed(message: Mapping[str, Any]) -> Callable[[Scope, Exchange], Awaitable[Reply]]:

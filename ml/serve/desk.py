@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ml.serve.errors import Refused
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable
 
 STALLED = 0.5  # seconds after which a request that is still being sent keeps no place
 HURRY = 1.0  # seconds that a body may take where others wait for its room
@@ -19,11 +16,12 @@ BODY_SECONDS = 10.0  # that it may take in any case
 
 @dataclass(eq=False, slots=True)
 class Place:
-    """One request's: whose task it is, when it came, what its body holds, and whether it was sent away."""
+    """One request's: whose task it is, when it came, what its body holds, if that is whole, and if it was sent away."""
 
     task: asyncio.Task[Any]
     since: float
     held: int = 0
+    begun: bool = False
     late: bool = False
 
 
@@ -54,7 +52,7 @@ class Desk:
     def enter(self) -> Place:
         """A place for this task's request, whose body is still to come. Raises Refused (503) when all are taken."""
         now = time.monotonic()
-        if self.taken >= self._places:
+        if len(self._sending) + self._begun >= self._places:
             self._require_place(now)
         task = asyncio.current_task()
         if task is None:
@@ -65,14 +63,11 @@ class Desk:
             self._watch(BODY_SECONDS)
         return place
 
-    async def reading(self, place: Place, read: Awaitable[bytes | bytearray]) -> bytes | bytearray:
-        """What is read of a body. Raises Refused (408) where it takes too long."""
-        try:
-            return await read
-        except asyncio.CancelledError:
-            if not place.late:
-                raise
-            place.task.uncancel()
+    def require_time(self, place: Place) -> None:
+        """The task was cancelled while its body was read. Raises Refused (408) where it was for taking too long."""
+        if not place.late:
+            return
+        place.task.uncancel()
         seconds = time.monotonic() - place.since
         hurried = f"; after {seconds:.1f} its room was needed" if seconds < BODY_SECONDS else ""
         raise Refused(408, f"the body did not come within {BODY_SECONDS:g} seconds{hurried}; send it whole")
@@ -85,15 +80,16 @@ class Desk:
             self._require_place(time.monotonic())
             self._stalled.pop(place, None)
         self._begun += 1
-
-    def end(self) -> None:
-        """A request that had begun is answered."""
-        self._begun -= 1
+        place.begun = True
 
     def leave(self, place: Place) -> None:
         """Give back all that is still held; a second time changes nothing."""
-        self._sending.pop(place, None)
-        self._stalled.pop(place, None)
+        if place.begun:
+            self._begun -= 1
+            place.begun = False
+        else:
+            self._sending.pop(place, None)
+            self._stalled.pop(place, None)
         if place.held:
             del self._holding[place]
             self.held_bytes -= place.held

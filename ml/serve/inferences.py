@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import orjson
 
@@ -20,12 +20,15 @@ from ml.serve.errors import CannotStart, shown
 from ml.serve.log_process import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
+    import numpy as np
     from numpy.typing import NDArray
 
-    from ml.serve.model import Column, Record
+    from ml.serve.model import Column, Columns, Record
     from ml.serve.settings import LogSettings
+
+    Scores = list[float] | NDArray[np.float64]
 
 SHARES = 2**64
 OBJECT = 64  # bytes of an empty text, beside its characters, and of a queued request, beside its values
@@ -38,11 +41,25 @@ PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0)  # before a writer that died is 
 log = logging.getLogger("ml.serve")
 
 
-class _Asked(NamedTuple):
+class Asked(Protocol):
+    """A request, as the log takes it."""
+
+    @property
+    def id(self) -> str:
+        """What it is known by."""
+        ...
+
+    @property
+    def columns(self) -> Columns:
+        """Its features, [n] each; asked for where it is among the sample."""
+        ...
+
+
+class _Kept(NamedTuple):
     request_id: str
     received: float
-    columns: Mapping[str, NDArray[Any]]
-    scores: NDArray[Any]
+    columns: Columns
+    scores: Scores
     size: int
 
 
@@ -63,11 +80,10 @@ class Inferences:
     def __init__(self, settings: LogSettings, record: Record, columns: Mapping[str, Column]) -> None:
         require_loggable(record, columns, settings)
         self._share, self._most = settings.share, settings.most_bytes
-        self._names = list(columns)
         self._row = sum(OBJECT if column.datatype == "BYTES" else NUMBER for column in columns.values())
         self._written = self._lost = 0  # rows; only the thread adds to them, and `close` once that has ended
         self._refused = 0  # likewise, only `offer`
-        self._queue: deque[_Asked] = deque()
+        self._queue: deque[_Kept] = deque()
         self._taken_in = 0  # bytes, ever; only `offer` writes it
         self._handed_on = 0  # likewise, only the thread
         self._failed = 0  # writers, since one stored something
@@ -94,15 +110,13 @@ class Inferences:
             raise CannotStart(words)
         self._thread.start()
 
-    def offer(
-        self, request_id: str, columns: Mapping[str, NDArray[Any]], scores: NDArray[Any], received: float, size: int
-    ) -> None:
+    def offer(self, asked: Asked, scores: Scores, received: float, size: int) -> None:
         """Take a request of `size` bytes, unless it is none of the sample. From one thread only.
 
-        Columns and scores are arrays [n] that nobody writes to any more; `received` is in seconds since 1970. Beyond
-        the memory granted, its rows are counted as dropped.
+        Nobody writes to its columns or to its scores [n] any more; `received` is in seconds since 1970. Beyond the
+        memory granted, its rows are counted as dropped.
         """
-        if not is_sampled(request_id, self._share):
+        if not is_sampled(asked.id, self._share):
             return
         rows = len(scores)
         size = OBJECT + WIDEST * size + self._row * rows
@@ -110,7 +124,7 @@ class Inferences:
             self._refused += rows
             return
         self._taken_in += size
-        self._queue.append(_Asked(request_id, received, columns, scores, size))
+        self._queue.append(_Kept(asked.id, received, asked.columns, scores, size))
 
     def counts(self) -> tuple[int, int]:
         """How many rows were stored, and how many never will be."""
@@ -132,7 +146,7 @@ class Inferences:
         while self._queue or not self._end.is_set():
             some = [self._queue.popleft() for _ in range(min(AT_ONCE, len(self._queue)))]
             if some:
-                lines = b"".join(_lines(asked, self._names) for asked in some)
+                lines = b"".join(map(_lines, some))
                 try:
                     self._writer.send(lines, sum(len(asked.scores) for asked in some))
                 except OSError:
@@ -183,16 +197,11 @@ def require_loggable(record: Record, columns: Mapping[str, Column], settings: Lo
             )
 
 
-def _lines(asked: _Asked, names: Sequence[str]) -> bytes:
-    """One line of JSON for each piece of a request: id, first row, time, columns in the order of names, scores."""
+def _lines(kept: _Kept) -> bytes:
+    """One line of JSON for each piece of a request: id, first row, time, columns as the model has them, scores."""
     lines = []
-    arrays = [asked.columns[name] for name in names]
-    for first in range(0, len(asked.scores), PIECE):
-        columns = [_plain(array[first : first + PIECE]) for array in arrays]
-        piece = [asked.request_id, first, asked.received, columns, _plain(asked.scores[first : first + PIECE])]
+    for first in range(0, len(kept.scores), PIECE):
+        columns = kept.columns.lists(first, first + PIECE)
+        piece = [kept.request_id, first, kept.received, columns, kept.scores[first : first + PIECE]]
         lines.append(orjson.dumps(piece, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE))
     return b"".join(lines)
-
-
-def _plain(array: NDArray[Any]) -> Any:
-    return array if array.flags.c_contiguous and array.dtype != object else array.tolist()

@@ -21,10 +21,9 @@ from prometheus_client.utils import floatToGoString
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    import numpy as np
-    from numpy.typing import NDArray
     from prometheus_client.metrics_core import Metric
 
+    from ml.serve.inferences import Scores
     from ml.serve.model import Record
 
 PREFIX = "trunkline_serve_"
@@ -81,15 +80,16 @@ class Metrics(Collector):
         """Count one answer."""
         self._requests[route, code] += 1
 
-    def scored(self, scores: NDArray[np.float64], seconds: float) -> None:
+    def scored(self, scores: Scores, seconds: float) -> None:
         """Count a request's scores [n], and how long it took from its first byte to its answer.
 
         One of its scores goes into the histogram: rows of one request are often alike, and as many would be taken for
         as many witnesses where two versions are compared.
         """
-        self._rows += scores.size
+        rows = len(scores)
+        self._rows += rows
         self._seconds.add(seconds)
-        self._scores.add(float(scores[randrange(scores.size) if scores.size > 1 else 0]))  # noqa: S311 - no secret
+        self._scores.add(float(scores[randrange(rows) if rows > 1 else 0]))  # noqa: S311 - no secret
 
     def batched(self, rows: int) -> None:
         """Count one run of the model."""

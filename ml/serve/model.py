@@ -114,6 +114,10 @@ class Columns(Mapping[str, "NDArray[Any]"]):
     def __len__(self) -> int:
         return len(self._places)
 
+    def lists(self, first: int, end: int) -> list[list[Any]]:
+        """Some of the rows as lists, one for each column."""
+        return [column for tensor in self.tensors.values() for column in tensor[first:end].T.tolist()]
+
 
 class Model:
     """A record and its ONNX model on the CPU, one thread within an operator. Safe to use from several threads.
@@ -124,13 +128,13 @@ class Model:
 
     def __init__(self, record: Record, session: onnxruntime.InferenceSession) -> None:
         self.record = record
-        self._session = session
+        self.session = session
         metadata: dict[str, str] = session.get_modelmeta().custom_metadata_map
         self.inputs = [_input(each, metadata) for each in session.get_inputs()]
         self.seconds = 0.0  # of one run on one row, once it has been tried
         self.places = {name: (each.name, place) for each in self.inputs for place, name in enumerate(each.columns)}
         outputs = [output.name for output in session.get_outputs()]
-        self._output = [OUTPUT if OUTPUT in outputs else outputs[0]]
+        self.output = OUTPUT if OUTPUT in outputs else outputs[0]
         datatypes = {dtype: datatype for datatype, dtype in TYPES.values()}
         self.columns = {
             name: Column(name, datatypes[each.dtype], each.dtype) for each in self.inputs for name in each.columns
@@ -175,7 +179,7 @@ class Model:
 
     def run(self, tensors: Tensors) -> NDArray[np.float64]:
         """Scores [n] of the model's tensors."""
-        return np.asarray(self._session.run(self._output, tensors)[0], dtype=np.float64).reshape(-1)
+        return np.asarray(self.session.run([self.output], tensors)[0], dtype=np.float64).reshape(-1)
 
     def try_once(self, path: Path) -> None:
         """Score two rows, and one, for its time. Raises CannotStart when there is not one score per row."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ml.serve.matrix import Matrices
-    from ml.serve.model import Column, Record
+    from ml.serve.model import Column, Columns, Model, Record
 
 MAX_ROWS = 10_000
 MAX_ID = 128
@@ -38,21 +38,17 @@ class Question:
 
     id: str
     rows: int
-    columns: Mapping[str, NDArray[Any]]
+    columns: Columns
     as_bytes: bool = False
     """Whether the scores are to come as bytes."""
 
 
 def question(
     body: bytes | bytearray,
-    record: Record,
-    wanted: Mapping[str, Column],
+    model: Model,
     header: int | None = None,
-    matrices: Matrices | None = None,
 ) -> Question:
-    """What a request's body asks; its first `header` bytes are JSON, or all. Raises Refused.
-
-    `matrices` are those inputs of the model that may come whole, in the place of their columns.
+    """What a request's body asks of a model; its first `header` bytes are JSON, or all. Raises Refused.
 
     400 when it is wrong anywhere, 413 when it has too many rows. An optional field that is null is as good as absent:
     clients write out the fields that they have no value for.
@@ -65,10 +61,10 @@ def question(
     except orjson.JSONDecodeError as error:
         raise Refused(400, f"the body is not JSON ({error})") from error
     try:
-        return _understood(text, raw, found, record, wanted, matrices or {})
+        return _understood(text, raw, found, model)
     except Refused as refused:
         if not refused.missing and isinstance(found, dict):
-            refused.missing = _missing(found.get("inputs"), wanted, matrices or {})
+            refused.missing = _missing(found.get("inputs"), model.columns, model.matrices)
         raise
 
 
@@ -76,12 +72,11 @@ def _understood(
     text: bytes | bytearray,
     raw: memoryview | None,
     found: Any,
-    record: Record,
-    wanted: Mapping[str, Column],
-    matrices: Matrices,
+    model: Model,
 ) -> Question:
+    wanted, matrices = model.columns, model.matrices
     _require_object(found, KEYS, "the request")
-    _require_served(found, record)
+    _require_served(found, model.record)
     _require_outputs(found.get("outputs"))
     inputs = found.get("inputs")
     if not isinstance(inputs, list):
@@ -102,7 +97,7 @@ def _understood(
     _require_once(
         text, {**found, "inputs": [{**each, "data": None} if "data" in each else each for each in inputs]}, texts
     )
-    return Question(_id(found), rows, columns, binary.wants(found))
+    return Question(_id(found), rows, model.columned(columns), binary.wants(found))
 
 
 def _require_once(text: bytes | bytearray, found: object, more: int) -> None:

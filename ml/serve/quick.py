@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import orjson
 
-from ml.serve.model import Columns
+from ml.serve.model import OUTPUT, Columns
 from ml.serve.protocol import MAX_ID, Question, new_id
 from ml.serve.tensors import FLOATS, INT64, TAKEN, VALUES, WHOLE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -26,6 +26,26 @@ Limits = tuple[frozenset[type], Any, Any]
 ONE = ([1], [1, 1])
 KEYS = 4  # of a plain tensor: name, shape, datatype, data
 TEXTS = 2 * (KEYS + 2)  # quotation marks in one: of its keys, its name and its datatype
+
+
+class Row:
+    """A request for one row, checked: its id, and its values in the order of the model's columns."""
+
+    __slots__ = ("_quick", "id", "values")
+
+    def __init__(self, quick: Quick, identity: str, values: list[Any]) -> None:
+        self._quick = quick
+        self.id = identity
+        self.values = values
+
+    @property
+    def columns(self) -> Columns:
+        """Its values as arrays, made where they are asked for."""
+        return self._quick.columns(self.values)
+
+    def as_question(self) -> Question:
+        """The same, as `protocol.question` would have it."""
+        return Question(self.id, 1, self.columns)
 
 
 class Quick:
@@ -42,15 +62,17 @@ class Quick:
         }
         self._limits: list[dict[str, Limits]] = [limits[column.datatype] for column in model.columns.values()]
         ends = np.cumsum([len(each.columns) for each in model.inputs]).tolist()
-        self._slices = [
-            (each.name, each.dtype, slice(end - len(each.columns), end))
-            for each, end in zip(model.inputs, ends, strict=True)
-        ]
+        self.parts = [slice(end - len(each.columns), end) for each, end in zip(model.inputs, ends, strict=True)]
+        """Where the values of each of the model's inputs are in a row."""
         self._matrix = next(iter(model.matrices.items())) if len(model.inputs) == 1 and model.matrices else None
         texts = sum(column.datatype == "BYTES" for column in model.columns.values())
+        names = orjson.dumps({"model_name": model.record.model, "model_version": model.record.version})
+        self._start = names[:-1] + b',"id":'
+        self._middle = b',"outputs":[{"name":%b,"shape":[1],"datatype":"FP64","data":[' % orjson.dumps(OUTPUT)
+        self._known = [(name, self._places[name], known) for name, known in model.record.categories.items()]
         self._quotes = TEXTS * len(self._places) + 2 * texts
 
-    def question(self, body: bytes | bytearray) -> Question | None:
+    def row(self, body: bytes | bytearray) -> Row | None:
         """What a body asks; None where that is not a plain request for one row, all in order."""
         try:
             found = orjson.loads(body)
@@ -75,10 +97,23 @@ class Quick:
         # Where a key is there twice, more text was sent than was found. An escaped quotation mark would hide it.
         if values is None or body.count(b'"') != quotes + extra or b"\\" in body:
             return None
+        return Row(self, asked or new_id(), values)
+
+    def columns(self, values: list[Any]) -> Columns:
+        """A row's values as the model takes them."""
         tensors: dict[str, NDArray[Any]] = {
-            name: np.array([values[part]], dtype=dtype) for name, dtype, part in self._slices
+            each.name: np.array([values[part]], dtype=each.dtype)
+            for each, part in zip(self._model.inputs, self.parts, strict=True)
         }
-        return Question(asked or new_id(), 1, Columns(tensors, self._model.places))
+        return Columns(tensors, self._model.places)
+
+    def answer(self, identity: str, score: float) -> bytes:
+        """The answer that `protocol` has for one score as JSON, of parts that were made once."""
+        return b"%b%b%b%b]}]}" % (self._start, orjson.dumps(identity), self._middle, orjson.dumps(score))
+
+    def unseen(self, values: list[Any]) -> Mapping[str, int]:
+        """The columns whose text the model was not trained on, once each."""
+        return {column: 1 for column, place, known in self._known if values[place] not in known}
 
     def _values(self, inputs: list[dict[str, Any]]) -> list[Any] | None:
         values: list[Any] = [None] * len(inputs)

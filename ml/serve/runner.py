@@ -50,13 +50,22 @@ class Runner:
 
     def at_once(self, tensors: Tensors, rows: int) -> NDArray[np.float64] | None:
         """Scores [rows], made here and now; None where that could keep other requests waiting."""
-        if rows > QUICK_ROWS or self._seconds > QUICK_SECONDS:
+        if rows > QUICK_ROWS or not self.is_quick:
             return None
         begun = time.perf_counter()
         scores = self._model.run(tensors)
-        self._took(time.perf_counter() - begun)
-        self._batched(rows)
+        self.took(time.perf_counter() - begun, rows)
         return scores
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether a run of a few rows keeps nobody waiting for long."""
+        return self._seconds <= QUICK_SECONDS
+
+    def took(self, seconds: float, rows: int) -> None:
+        """A run of so many rows took so long."""
+        self._seconds += (min(seconds, MOST_SECONDS) - self._seconds) * RECENT
+        self._batched(rows)
 
     async def score(self, tensors: Tensors, rows: int) -> NDArray[np.float64]:
         """Scores [rows], made in a thread, with those of others where they waited together."""
@@ -113,8 +122,7 @@ class Runner:
         self._start()
         outcomes, seconds = running.result()
         if batch[0].rows:
-            self._took(seconds)
-            self._batched(sum(work.rows for work in batch))
+            self.took(seconds, sum(work.rows for work in batch))
         for work, outcome in zip(batch, outcomes, strict=True):
             if work.future.done():
                 continue
@@ -122,9 +130,6 @@ class Runner:
                 work.future.set_exception(outcome)
             else:
                 work.future.set_result(outcome)
-
-    def _took(self, seconds: float) -> None:
-        self._seconds += (min(seconds, MOST_SECONDS) - self._seconds) * RECENT
 
 
 def _outcome(does: Callable[[Work], Any], work: Work) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,12 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Mapping
 
     from ml.serve.desk import Desk, Place
+    from ml.serve.model import Record
 
 JSON, BYTES = "application/json", "application/octet-stream"
-JSON_HEADERS = (("content-type", JSON),)
+JSON_HEADERS = [("content-type", JSON)]  # nobody adds to it
 MAX_BODY = 4 * 2**20
 MAX_BODIES = 8 * MAX_BODY  # of all requests together
 SMALL = 16 * 2**10  # what is read in one piece, and counted as nothing: fewer bytes than a connection has buffers
+MODEL_PATH = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(?:/ready|/infer)?")
 GONE = (ProtocolClosed, ProtocolError)  # what reading raises where the sender has gone
 
 
@@ -66,7 +69,7 @@ class Reply:
 
     code: int
     content: bytes
-    headers: tuple[tuple[str, str], ...]
+    headers: list[tuple[str, str]]
 
 
 def reply(message: Mapping[str, Any], code: int = 200) -> Reply:
@@ -76,8 +79,19 @@ def reply(message: Mapping[str, Any], code: int = 200) -> Reply:
 
 def refusal(code: int, words: str, *headers: tuple[str, str]) -> Reply:
     """A sentence that says why not, and to whoever may come again, when."""
-    again = (("retry-after", "1"),) if code == 503 else ()
-    return Reply(code, orjson.dumps({"error": words}), (*JSON_HEADERS, *headers, *again))
+    again = [("retry-after", "1")] if code == 503 else []
+    return Reply(code, orjson.dumps({"error": words}), [*JSON_HEADERS, *headers, *again])
+
+
+def nowhere(path: str, record: Record) -> Reply:
+    """What is at a path that is none: perhaps the path of another model or version."""
+    asked = MODEL_PATH.fullmatch(path)
+    if not asked:
+        return refusal(404, "there is nothing at this path; /openapi.json lists what there is")
+    if asked[1] != record.model:
+        return refusal(404, f"there is no model {shown(asked[1])} here; this server has '{record.model}'")
+    words = f"there is no version {shown(asked[2])} of '{record.model}' here; this server has '{record.version}'"
+    return refusal(404, words)
 
 
 def header_length(headers: Headers) -> int | None:

@@ -228,7 +228,7 @@ def test_a_fault_of_the_server_itself(
 
     monkeypatch.setattr(toy.model, "run", fail)
     with caplog.at_level(logging.ERROR):
-        answer = toy.infer(1)
+        answer = toy.infer(1, 2)
     assert (answer.status_code, answer.json()) == (
         500,
         {"error": "the server failed on this request; its log says where"},

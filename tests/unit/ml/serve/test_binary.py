@@ -44,7 +44,7 @@ def request(more: dict[str, Any] | None = None, end: bytes = b"", **changes: tup
 
 
 def ask(body: tuple[bytes, int], model: Model) -> Question:
-    return protocol.question(body[0], RECORD, model.columns, body[1])
+    return protocol.question(body[0], model, body[1])
 
 
 def test_columns_come_in_the_types_of_the_model(mixed: Model) -> None:
@@ -144,7 +144,7 @@ def test_an_input_that_is_wrong(change: dict[str, Any], words: str, mixed: Model
 def test_bytes_without_the_header(mixed: Model) -> None:
     body, header = request()
     with pytest.raises(Refused, match="'single' has a 'binary_data_size', but the request has no header inference-"):
-        protocol.question(body[:header], RECORD, mixed.columns)
+        protocol.question(body[:header], mixed)
 
 
 def test_nan_counts_as_missing(mixed: Model) -> None:

@@ -15,6 +15,7 @@ from ml.serve import inferences
 from ml.serve.errors import CannotStart
 from ml.serve.inferences import Inferences, is_sampled
 from ml.serve.model import Model
+from ml.serve.protocol import Question
 from ml.serve.settings import LogSettings
 from tests.unit.ml.serve import models, stores
 
@@ -45,7 +46,8 @@ class Kept:
             "whole": np.full(rows, 2**53 + 1, dtype=np.int64),
             "kind": np.array(kinds, dtype=object),
         }
-        self.log.offer(name, columns, self.model.score(columns), at, size=40 * rows)
+        asked = Question(name, rows, self.model.columned(columns))
+        self.log.offer(asked, self.model.score(columns), at, size=40 * rows)
 
 
 def read(folder: Path) -> pl.DataFrame:

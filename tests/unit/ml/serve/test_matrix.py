@@ -15,7 +15,7 @@ from ml.serve import openapi, protocol
 from ml.serve.errors import Refused
 from ml.serve.model import Columns, Model
 from ml.serve.protocol import Question
-from ml.serve.quick import Quick
+from ml.serve.quick import Quick, Row
 from tests.unit.ml.serve import models
 from tests.unit.ml.serve.test_protocol import RECORD, values
 
@@ -34,7 +34,7 @@ def request(rows: list[list[Any]], **changes: Any) -> dict[str, Any]:
 
 
 def ask(message: Any, model: Model) -> Question:
-    return protocol.question(json.dumps(message).encode(), RECORD, model.columns, None, model.matrices)
+    return protocol.question(json.dumps(message).encode(), model)
 
 
 @pytest.mark.parametrize("changes", [{}, {"data": ROWS}, {"datatype": "FP64"}])
@@ -51,16 +51,16 @@ def test_it_may_come_as_bytes(model: Model) -> None:
     raw = np.array(ROWS, "<f8").tobytes()
     tensor = {"name": "features", "shape": [2, 3], "datatype": "FP64", "parameters": {"binary_data_size": len(raw)}}
     text = orjson.dumps({"inputs": [tensor]})
-    asked = protocol.question(text + raw, RECORD, model.columns, len(text), model.matrices)
+    asked = protocol.question(text + raw, model, len(text))
     assert model.score(asked.columns).tolist() == [sum(row) for row in ROWS]
     raw = np.array([[1, np.nan, 3], [1, 2, 3]], "<f8").tobytes()
     with pytest.raises(Refused, match=r"row 0 of 'b'.*NaN") as refused:
-        protocol.question(text + raw, RECORD, model.columns, len(text), model.matrices)
+        protocol.question(text + raw, model, len(text))
     assert refused.value.missing == ["b"]
     tensor["shape"] = [3, 3]
     text = orjson.dumps({"inputs": [tensor]})
     with pytest.raises(Refused, match="48 bytes; 3 rows of 3 FP64 are 72"):
-        protocol.question(text + raw, RECORD, model.columns, len(text), model.matrices)
+        protocol.question(text + raw, model, len(text))
 
 
 @pytest.mark.parametrize(
@@ -132,16 +132,16 @@ def test_the_order_of_its_columns_is_told(model: Model) -> None:
     assert (inputs["minItems"], inputs["maxItems"]) == (1, 3)
 
 
-def both(body: bytes, model: Model) -> Question | None:
+def both(body: bytes, model: Model) -> Row | None:
     """What the short way finds, held to what the long way finds."""
-    found = Quick(model).question(body)
+    found = Quick(model).row(body)
     if found is not None:
-        other = protocol.question(body, RECORD, model.columns, None, model.matrices)
+        other = protocol.question(body, model)
         assert isinstance(found.columns, Columns)
         assert {name: column.tolist() for name, column in found.columns.items()} == {
             name: column.tolist() for name, column in other.columns.items()
         }
     else:
         with contextlib.suppress(Refused):
-            protocol.question(body, RECORD, model.columns, None, model.matrices)
+            protocol.question(body, model)
     return found

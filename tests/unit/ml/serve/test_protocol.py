@@ -29,7 +29,9 @@ GOOD: dict[str, tuple[str, list[Any]]] = {
 
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory: pytest.TempPathFactory) -> Model:
-    return Model.load(models.pack(tmp_path_factory.mktemp("mixed"), models.mixed()))
+    found = Model.load(models.pack(tmp_path_factory.mktemp("mixed"), models.mixed()))
+    found.record = RECORD
+    return found
 
 
 def request(**changes: dict[str, Any]) -> dict[str, Any]:
@@ -42,7 +44,7 @@ def request(**changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def ask(message: Any, model: Model) -> protocol.Question:
-    return protocol.question(json.dumps(message).encode(), RECORD, model.columns)
+    return protocol.question(json.dumps(message).encode(), model)
 
 
 def refused(message: Any, model: Model) -> Refused:
@@ -187,7 +189,7 @@ def test_a_request_that_is_wrong(message: Any, words: str, mixed: Model) -> None
 )
 def test_a_body_that_is_no_json(body: bytes, mixed: Model) -> None:
     with pytest.raises(Refused, match="the body is not JSON") as caught:
-        protocol.question(body, RECORD, mixed.columns)
+        protocol.question(body, mixed)
     assert caught.value.code == 400
 
 
@@ -203,9 +205,9 @@ def test_a_body_that_is_no_json(body: bytes, mixed: Model) -> None:
 @pytest.mark.parametrize("kind", ["x", 'a "word", and \\'])
 def test_a_key_that_is_there_twice(change: tuple[bytes, bytes], twice: str, kind: str, mixed: Model) -> None:
     body = json.dumps(request(kind={"data": [kind, "é"]}), ensure_ascii=False).encode()
-    assert protocol.question(body, RECORD, mixed.columns).columns["kind"].tolist() == [kind, "é"]
+    assert protocol.question(body, mixed).columns["kind"].tolist() == [kind, "é"]
     with pytest.raises(Refused, match=f"the key '{twice}' is there twice in one object; send it once") as caught:
-        protocol.question(body.replace(*change, 1), RECORD, mixed.columns)
+        protocol.question(body.replace(*change, 1), mixed)
     assert caught.value.code == 400
 
 
@@ -215,7 +217,7 @@ def test_a_key_among_very_many_is_found_at_once(mixed: Model) -> None:
     body = b'{"parameters": {%s, "k99999": 0}, %s' % (keys, json.dumps(request()).encode()[1:])
     begun = time.process_time()
     with pytest.raises(Refused, match="the key 'k99999' is there twice"):
-        protocol.question(body, RECORD, mixed.columns)
+        protocol.question(body, mixed)
     assert time.process_time() - begun < 10
 
 
@@ -223,10 +225,10 @@ def test_a_key_among_very_many_is_found_at_once(mixed: Model) -> None:
 def test_parameters_may_be_nested(depth: int, mixed: Model) -> None:
     deep = b'{"a":' * depth + b"1" + b"}" * depth
     rest = json.dumps(request()).encode()[1:]
-    assert protocol.question(b'{"parameters": %s, %s' % (deep, rest), RECORD, mixed.columns).rows == 2
+    assert protocol.question(b'{"parameters": %s, %s' % (deep, rest), mixed).rows == 2
     twice = b'{"parameters": {"a": %s, "b": 1, "b": 2}, %s' % (deep, rest)
     with pytest.raises(Refused, match="the key 'b' is there twice"):
-        protocol.question(twice, RECORD, mixed.columns)
+        protocol.question(twice, mixed)
 
 
 def test_an_empty_id_is_none(mixed: Model) -> None:
@@ -277,7 +279,7 @@ def test_any_value_anywhere_is_taken_or_refused(name: str, key: str, value: Any,
 @given(body=st.binary(max_size=200))
 def test_any_bytes_are_refused(body: bytes, mixed: Model) -> None:
     with pytest.raises(Refused):
-        protocol.question(body, RECORD, mixed.columns)
+        protocol.question(body, mixed)
 
 
 def test_an_answer_names_what_gave_it(mixed: Model) -> None:

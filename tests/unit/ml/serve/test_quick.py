@@ -15,10 +15,10 @@ from ml.serve import protocol
 from ml.serve.model import Columns, Model
 from ml.serve.quick import Quick
 from tests.unit.ml.serve import models
-from tests.unit.ml.serve.test_protocol import RECORD, values
+from tests.unit.ml.serve.test_protocol import values
 
 if TYPE_CHECKING:
-    from ml.serve.protocol import Question
+    from ml.serve.quick import Row
 
 GOOD = {"single": ("FP32", 1.5), "wide": ("FP64", 0.25), "whole": ("INT64", 3), "kind": ("BYTES", "x")}
 FLOAT32 = float(np.finfo(np.float32).max)
@@ -34,17 +34,17 @@ def request(more: dict[str, Any] | None = None, **changes: dict[str, Any]) -> di
     return {"inputs": [tensor | changes.get(name, {}) for name, tensor in plain.items()], **(more or {})}
 
 
-def both(body: bytes, model: Model) -> Question | None:
+def both(body: bytes, model: Model) -> Row | None:
     """What the short way finds, held to what the long way finds."""
-    found = Quick(model).question(body)
+    found = Quick(model).row(body)
     if found is not None:
-        other = protocol.question(body, RECORD, model.columns)
-        assert (found.rows, len(found.id)) == (other.rows, len(other.id))
+        other = protocol.question(body, model)
+        assert (1, len(found.id)) == (other.rows, len(other.id))
         assert isinstance(found.columns, Columns)
         assert {name: column.tolist() for name, column in found.columns.items()} == {
             name: column.tolist() for name, column in other.columns.items()
         }
-        long = model.columned(other.columns).tensors
+        long = other.columns.tensors
         assert {name: (tensor.dtype, tensor.shape) for name, tensor in found.columns.tensors.items()} == {
             name: (tensor.dtype, tensor.shape) for name, tensor in long.items()
         }
@@ -122,3 +122,10 @@ def test_what_is_no_json_too(body: bytes, mixed: Model) -> None:
 @given(name=st.sampled_from(sorted(GOOD)), key=st.sampled_from(sorted(protocol.INPUT_KEYS)), value=values)
 def test_any_value_anywhere(name: str, key: str, value: Any, mixed: Model) -> None:
     both(json.dumps(request(**{name: {key: value}})).encode(), mixed)
+
+
+@given(identity=st.text(st.characters(exclude_categories=["Cs"])), score=st.floats(-1e300, 1e300))
+def test_one_score_is_answered_as_any_number_of_them(identity: str, score: float, mixed: Model) -> None:
+    asked = protocol.Question(identity, 1, mixed.columned({name: np.zeros(1) for name in mixed.columns}))
+    expected = orjson.loads(protocol.answer(mixed.record, asked, np.array([score]))[0])
+    assert orjson.loads(Quick(mixed).answer(identity, score)) == expected
