@@ -209,13 +209,14 @@ def commit(root: Path, path: str) -> None:
 
 def share_cache(root: Path, worktree: Path) -> None:
     """Let a worktree read and fill the cache of `root`, and reach the remotes that `root` has today."""
-    cache = _run(root, ["cache", "dir"]).out.strip()
-    settings = ConfigObj()
+    settings, cache = ConfigObj(), str((root / ".dvc" / "cache").absolute())
     for line in _run(root, ["config", "--list"]).out.splitlines():  # with paths that hold wherever one stands
         key, _, value = line.partition("=")
         section, _, option = key.rpartition(".")
         kind, _, name = section.partition(".")
-        if kind == "remote" or key == "core.remote":
+        if key == "cache.dir":
+            cache = value
+        elif kind == "remote" or key == "core.remote":
             settings.setdefault(f'{kind} "{name}"' if name else kind, {})[option] = value
     settings.setdefault("cache", {})["dir"] = cache
     config = worktree / ".dvc" / "config.local"

@@ -53,6 +53,14 @@ def test_a_worktree_reaches_cache_and_remotes_with_what_only_this_machine_knows(
     assert (tree / ".dvc" / "config.local").stat().st_mode & 0o077 == 0
 
 
+def test_a_cache_that_lies_elsewhere_is_shared_too(root: Path) -> None:
+    run(root, "dvc", "cache", "dir", "--local", "../elsewhere")
+    tree = root / ".trunkline" / "tree"
+    git.add_worktree(root, tree, "HEAD")
+    dvc.share_cache(root, tree)
+    assert f"cache.dir={root.parent / 'elsewhere'}" in run(tree, "dvc", "config", "--list").splitlines()
+
+
 def test_what_was_pushed_here_is_pulled_there(root: Path) -> None:
     dvc.push(root, ["one"])
     tree = root / ".trunkline" / "tree"
