@@ -6,6 +6,7 @@ import fcntl
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
 import time
 from contextlib import contextmanager, suppress
@@ -86,11 +87,14 @@ def _started() -> Path:
 
 
 def _end(home: Path) -> None:
-    """End the daemon of a folder, which takes its number away as the last thing it does, and the folder."""
+    """End the daemon of a folder, which takes its number away as the last thing it does.
+
+    Its images are tens of thousands of files; nobody waits for them to be gone.
+    """
     number = home / "pid"
     with suppress(FileNotFoundError, ProcessLookupError):
         os.kill(int(number.read_text()), signal.SIGTERM)
     until = time.monotonic() + PATIENCE
     while number.exists() and time.monotonic() < until:
         time.sleep(0.1)
-    shutil.rmtree(home, ignore_errors=True)
+    subprocess.Popen(["rm", "-rf", home], start_new_session=True)

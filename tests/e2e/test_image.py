@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 import tarfile
+import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from ci.commands.image import Built
 from ci.core.errors import ConfigurationError, EnvironmentFault
 from ci.core.image.labels import of_lineage
 from ml.kinds.onnx_scoring import Scorer
-from tests.docker.programs import free_port
+from tests.docker.programs import PATIENCE, free_port
 from tests.docker.registry import Registry, registry
 from tests.project import Project
 from tests.releases import slight
@@ -101,14 +102,14 @@ def container(client: DockerClient, image: str, **options: Any) -> Iterator[tupl
 
 def until_ready(made: Container, address: str) -> None:
     """Wait for the server. A container that ended fails the test with its log."""
-    for _ in range(600):
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
         made.reload()
         assert made.status == "running", made.logs().decode()
-        try:
+        with suppress(requests.RequestException):
             if requests.get(f"{address}/v2/health/ready", timeout=1).status_code == 200:
                 return
-        except requests.RequestException:
-            pass
+        time.sleep(0.1)
     pytest.fail(f"the server does not get ready:\n{made.logs().decode()}")
 
 
