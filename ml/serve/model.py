@@ -116,7 +116,10 @@ class Columns(Mapping[str, "NDArray[Any]"]):
 
     def lists(self, first: int, end: int) -> list[list[Any]]:
         """Some of the rows as lists, one for each column."""
-        return [column for tensor in self.tensors.values() for column in tensor[first:end].T.tolist()]
+        found = [column for tensor in self.tensors.values() for column in tensor[first:end].T.tolist()]
+        if len(found) == len(self):
+            return found
+        return [self[column][first:end].tolist() for column in self]  # once, where two inputs take the same
 
 
 class Model:

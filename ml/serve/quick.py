@@ -61,6 +61,8 @@ class Quick:
             for wanted, column in kinds.items()
         }
         self._limits: list[dict[str, Limits]] = [limits[column.datatype] for column in model.columns.values()]
+        # Where two inputs take the same column, its value has no one place in a row.
+        self._has_places = len(model.columns) == sum(len(each.columns) for each in model.inputs)
         ends = np.cumsum([len(each.columns) for each in model.inputs]).tolist()
         self.parts = [slice(end - len(each.columns), end) for each, end in zip(model.inputs, ends, strict=True)]
         """Where the values of each of the model's inputs are in a row."""
@@ -84,7 +86,7 @@ class Quick:
                 extra, most = 6, 2
             else:
                 return None
-            if len(found) != most or type(inputs) is not list:
+            if len(found) != most or type(inputs) is not list or not self._has_places:
                 return None
             if len(inputs) == len(self._places):
                 values, quotes = self._values(inputs), self._quotes

@@ -53,6 +53,17 @@ slow (int64[n, 1] rounds) => (double[n, 1] score) {
     score = Add (count, wide)
 }
 """
+SHARED = """
+<ir_version: 10, opset_import: ["" : 21]>
+shared (float[n, 2] wide, float[n, 2] deep) => (float[n, 1] score) {
+    axis = Constant <value_ints = [1]> ()
+    hundred = Constant <value = float[1] {100}> ()
+    wide_sum = ReduceSum (wide, axis)
+    deep_sum = ReduceSum (deep, axis)
+    hundreds = Mul (deep_sum, hundred)
+    score = Add (wide_sum, hundreds)
+}
+"""
 COLUMNS = ("a", "b", "c")
 
 
@@ -64,6 +75,11 @@ def matrix(text: str = MATRIX) -> bytes:
 def mixed() -> bytes:
     """Single + wide + whole, less 1 where kind is x; one input per column, each of another type."""
     return of(MIXED)
+
+
+def shared() -> bytes:
+    """A + b + 100 (b + c): two inputs take b."""
+    return of(SHARED, wide=json.dumps(COLUMNS[:2]), deep=json.dumps(COLUMNS[1:]))
 
 
 def slow() -> bytes:

@@ -101,6 +101,17 @@ def test_scores(toy: Toy) -> None:
     }
 
 
+def test_a_column_that_two_inputs_take(tmp_path: Path) -> None:
+    toy = Toy(tmp_path, Model.load(models.pack(tmp_path, models.shared())))
+    for rows in (1, 2):
+        message = serving.asking(**{name: ("FP32", [at + 1] * rows) for at, name in enumerate(models.COLUMNS)})
+        assert toy.post(json=message).json()["outputs"][0]["data"] == [1 + 2 + 100 * (2 + 3)] * rows
+        columns = toy.offered.pop()[0].columns
+        assert list(columns) == list(toy.model.columns)
+        assert columns.lists(0, rows) == [[1] * rows, [2] * rows, [3] * rows]
+    toy.runner.close()
+
+
 def test_what_the_server_says_of_itself(toy: Toy) -> None:
     tensors = [{"name": name, "datatype": "FP32", "shape": [-1]} for name in models.COLUMNS]
     version, found = toy.model.record.version, toy.get("/v2/models/toy").json()
