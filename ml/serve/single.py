@@ -1,7 +1,8 @@
 """One row at a time, scored in place: its numbers go into arrays that ONNX Runtime was bound to once.
 
 Where the model is small a call of `run` costs as much again as the model: it looks through its inputs, wraps them and
-makes its output. Texts cannot be bound, so a model that takes any is run in the usual way.
+makes its output. Texts cannot be bound, nor an output whose shape is not what the model says; a model that has any is
+run in the usual way.
 """
 
 from __future__ import annotations
@@ -21,8 +22,12 @@ if TYPE_CHECKING:
 
 def single(model: Model, quick: Quick) -> Callable[[list[Any]], float]:
     """A function that scores one row, its values in the order of the model's columns. For one thread only."""
+
+    def usual(values: list[Any]) -> float:
+        return float(model.run(quick.columns(values).tensors)[0])
+
     if any(each.dtype is np.object_ for each in model.inputs):
-        return lambda values: float(model.run(quick.columns(values).tensors)[0])
+        return usual
     session = model.session
     tensors: dict[str, NDArray[Any]] = {
         each.name: np.zeros((1, len(each.columns)), dtype=each.dtype) for each in model.inputs
@@ -31,7 +36,11 @@ def single(model: Model, quick: Quick) -> Callable[[list[Any]], float]:
     binding = session.io_binding()
     for name, row in tensors.items():
         binding.bind_input(name, "cpu", 0, row.dtype.type, row.shape, row.ctypes.data)
-    binding.bind_output(model.output, "cpu", 0, found.dtype.type, found.shape, found.ctypes.data)
+    try:
+        binding.bind_output(model.output, "cpu", 0, found.dtype.type, found.shape, found.ctypes.data)
+        session.run_with_iobinding(binding)
+    except Exception:  # noqa: BLE001  ONNX Runtime's exceptions share no public base
+        return usual
     rows = [(row[0], part) for row, part in zip(tensors.values(), quick.parts, strict=True)]
 
     def score(values: list[Any]) -> float:

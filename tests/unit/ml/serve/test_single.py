@@ -17,6 +17,7 @@ from tests.unit.ml.serve import models
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 # A matrix, a float of its own, and a whole number: their weighted sum.
 NUMBERS = """
@@ -29,6 +30,14 @@ numbers (float[n, 2] pair, double[n, 1] wide, int64[n, 1] whole) => (double[n, 1
     sum = Add (both, wide)
     score = Add (sum, more)
 }
+"""
+# Linear models that say of their score another shape than it has, and one of text: ONNX Runtime runs them all the same.
+MISLABELLED = """
+<ir_version: 10, opset_import: ["" : 21, "ai.onnx.ml" : 3]>
+linear (float[n, 3] features) => ({output} score) {{
+    sum = ai.onnx.ml.LinearRegressor <coefficients = [1.0, 1.0, 1.0]> (features)
+    score = {made} (sum)
+}}
 """
 LARGEST = float(np.finfo(np.float32).max)
 numbers = st.floats(-LARGEST, LARGEST, width=32) | st.booleans()
@@ -65,3 +74,11 @@ def test_what_is_kept_of_a_row_is_not_written_over_by_the_next(scoring: Scoring)
     columns = quick.columns(rows[0])
     score(rows[1])
     assert columns.lists(0, 1) == [[value] for value in rows[0]]
+
+
+@pytest.mark.parametrize(
+    ("output", "made"), [("float[n]", "Identity"), ("float[2, 1]", "Identity"), ("string[n, 1]", "Cast <to = 8>")]
+)
+def test_an_output_that_cannot_be_bound_is_made_in_the_usual_way(output: str, made: str, tmp_path: Path) -> None:
+    model = Model.load(models.pack(tmp_path, models.matrix(MISLABELLED.format(output=output, made=made))))
+    assert single(model, Quick(model))([1, 2.5, True]) == 4.5
