@@ -128,7 +128,9 @@ class Quick:
             value = data[0]
             if type(value) not in types or (least is not None and not least <= value <= most):
                 return None
-            if shape not in ONE or type(shape[0]) is not int or len(each) != KEYS or values[place] is not None:
+            if shape not in ONE or type(shape[0]) is not int or type(shape[-1]) is not int:
+                return None
+            if len(each) != KEYS or values[place] is not None:
                 return None
             values[place] = value
         return values

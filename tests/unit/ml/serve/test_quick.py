@@ -87,6 +87,8 @@ def test_plain_requests_go_the_short_way(message: Any, mixed: Model) -> None:
         request(single={"more": 1}),
         request(single={"shape": [True]}),
         request(single={"shape": [1.0]}),
+        request(single={"shape": [1, True]}),
+        request(single={"shape": [1, 1.0]}),
         request(single={"shape": [2], "data": [1, 2]}),
         request(single={"data": [1, 2]}),
         request(single={"data": [None]}),
