@@ -166,6 +166,11 @@ class Model:
                 f"were gated; {REPACK}"
             )
         model = cls(record, _open(content, path))
+        for name in record.categories:
+            if name not in model.columns:
+                raise CannotStart(
+                    f"{RECORD} has categories of {shown(name)}, which is no feature of the model; {REPACK}"
+                )
         model.try_once(path)
         return model
 

@@ -49,6 +49,7 @@ def test_another_model_than_the_record_names(tmp_path: Path) -> None:
         ({"model": None}, "'model' is None, not a str"),
         ({"model_hash": 5}, "'model_hash' is 5, not a str"),
         ({"lineage": []}, r"'lineage' is \[\], not a dict"),
+        ({"categories": {"kind": []}}, "has categories of 'kind', which is no feature of the model"),
     ],
 )
 def test_a_record_that_is_not_whole(changes: dict[str, Any], words: str, tmp_path: Path) -> None:
