@@ -147,7 +147,7 @@ class Drifting:
             commit=held_to.commit,
             file=f"ml/models/{self.model}/params.yaml",
         )
-        return drift.model_copy(update={"notes": seen.notes})
+        return drift.model_copy(update={"notes": (*seen.notes, *drift.notes)})
 
     def _importance(self) -> dict[str, float]:
         """Each feature's weight; of a model whose rows are gone it is not known, which is told."""

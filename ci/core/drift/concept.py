@@ -25,7 +25,17 @@ if TYPE_CHECKING:
 
 GROUPS = 10
 """Of scores, at most."""
+LEAST_OF_EACH = 200
+"""Labels of each class on either side: what a calibration curve takes (Van Calster and others 2016). Fewer are too few
+all the more where they come in clusters (one card that was stolen), which p-values take for independent."""
 SUBJECT = "labels"
+
+
+def enough_of_each(reference: Profile, window: Profile) -> bool:
+    """Whether both sides have labels enough of each class to judge a binary task by; others have no classes."""
+    if reference.joint is None or window.joint is None:
+        return True
+    return min(cells.total for cells in (*reference.joint, *window.joint)) >= LEAST_OF_EACH
 
 
 def concept(reference: Profile, window: Profile, rules: Rules, moved: Sequence[str]) -> list[Found]:

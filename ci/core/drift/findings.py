@@ -77,7 +77,7 @@ def _lasting(found: Found, window: Window, before: Sequence[Drift], persistence:
 
 def _asked(kind: Kind, window: Window) -> bool:
     if kind in OF_LABELS:
-        return window.enough_labelled
+        return window.enough_labelled and (window.enough_of_each or kind != "concept")
     return window.enough or kind not in OF_ROWS
 
 

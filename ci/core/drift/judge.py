@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ci.core.drift import words
 from ci.core.drift.columns import columns
-from ci.core.drift.concept import by_exclusion, concept
+from ci.core.drift.concept import LEAST_OF_EACH, by_exclusion, concept, enough_of_each
 from ci.core.drift.findings import OF_COLUMNS, Found, lasting
 from ci.core.drift.predictions import predictions
 from ci.core.drift.records import Drift, Reference, Window
@@ -58,7 +58,7 @@ def judge(
         raise ConfigurationError(f"the window is of model {window.model}, the reference of {reference.model}.")
     require_columns(rules, reference, file)
     known_labels = labelled or window
-    about = _about(window, known_labels.labelled, rules, span, now)
+    about = _about(reference, window, known_labels, rules, span, now)
     known = [one for one in earlier if one.reference.model_hash == reference.model_hash]
     rows: tuple[ColumnRow, ...] = ()
     found: list[Found] = []
@@ -66,7 +66,7 @@ def judge(
         rows, found = columns(reference, window, rules, importance, periods)
         found += predictions(reference, window, known_labels, rules, periods)
         found += [_expected(row, rules) for row in estimate if row.worse]
-    found += _of_labels(reference, known_labels, rules, quality, found)
+    found += _of_labels(reference, known_labels, rules, quality, found, about)
     found = [
         *schema(reference, window),
         *freshness(window, rules.limits, now),
@@ -90,20 +90,48 @@ def judge(
         columns=rows,
         quality=tuple(quality),
         estimate=tuple(estimate),
+        notes=_notes(reference, known_labels, about),
     )
 
 
 def _of_labels(
-    reference: Profile, labelled: Profile, rules: Rules, quality: Sequence[QualityRow], found: Sequence[Found]
+    reference: Profile,
+    labelled: Profile,
+    rules: Rules,
+    quality: Sequence[QualityRow],
+    found: Sequence[Found],
+    about: Window,
 ) -> list[Found]:
     """What labels show: quality that was lost, and a concept that changed, where all of `found` was found besides."""
     lost = [_lost(row) for row in quality if row.verdict is Outcome.FAIL]
+    if not about.enough_of_each:
+        return lost
     changed = concept(reference, labelled, rules, [one.subject for one in found if one.kind in OF_COLUMNS])
     return [*lost, *(changed or by_exclusion(quality, moved=bool(found)))]
 
 
+def _notes(reference: Profile, labelled: Profile, about: Window) -> tuple[str, ...]:
+    """That the concept was not judged, where labels were there, and too few of one class."""
+    if about.enough_of_each or not about.enough_labelled:
+        return ()
+    negative, positive = (
+        f"{mine.total:,} and {theirs.total:,}"
+        for mine, theirs in zip(reference.joint or (), labelled.joint or (), strict=True)
+    )
+    words = (
+        f"Concept drift is not judged: reference and window have {positive} positive labels, {negative} negative ones; "
+        f"{LEAST_OF_EACH} of each are needed. Longer windows have more."
+    )
+    return (words,)
+
+
 def _about(
-    window: Profile, labelled: int, rules: Rules, span: tuple[datetime, datetime] | None, now: datetime
+    reference: Profile,
+    window: Profile,
+    labelled: Profile,
+    rules: Rules,
+    span: tuple[datetime, datetime] | None,
+    now: datetime,
 ) -> Window:
     times = window.time
     if span is None and times is not None and times.first is not None and times.last is not None:
@@ -113,9 +141,10 @@ def _about(
         start=start,
         end=end,
         rows=window.rows,
-        labelled=labelled,
+        labelled=labelled.labelled,
         enough=window.rows >= rules.least_rows,
-        enough_labelled=labelled >= rules.least_rows,
+        enough_labelled=labelled.labelled >= rules.least_rows,
+        enough_of_each=enough_of_each(reference, labelled),
     )
 
 

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 MOST_ROWS = 200_000
 """Of either side; of more, every k-th is taken: more would be certain of less than any margin."""
 
+LEAST_OF_EACH = 100
+"""Rows of each class on either side of a binary task, of a slice too: fewer measure no model (Vergouwe and others
+2005), and an interval that takes a few clusters of them for independent is too narrow."""
+
 Part = tuple[str, str] | None
 """A slice as column and value; None is the whole."""
 
@@ -60,10 +64,10 @@ def quality(
     """Every metric that a gate asks of evaluation rows, on the whole and on slices, window against reference.
 
     A row fails when the interval of the difference (window minus reference) lies wholly beyond `rules.quality.margin`,
-    passes when it clears it, and is inconclusive otherwise, or below `rules.least_rows` on either side. The slices of
-    one metric are tested together (Holm). What a metric reads besides label and score both sides have to have; a
-    metric or slice of which a column lacks is left out. Where rows of one side are no rows to judge by (`Rows.fault`),
-    each row says so.
+    passes when it clears it, and is inconclusive otherwise, or below `rules.least_rows` on either side, or fewer than
+    `LEAST_OF_EACH` rows of a class. The slices of one metric are tested together (Holm). What a metric reads besides
+    label and score both sides have to have; a metric or slice of which a column lacks is left out. Where rows of one
+    side are no rows to judge by (`Rows.fault`), each row says so.
     """
     window, reference = _thinned(window), _thinned(reference)
     fault = window.fault(task) or reference.fault(task)
@@ -72,13 +76,14 @@ def quality(
         if fault is not None:
             rows.append(_unjudged(metric, len(window), len(reference), fault))
             continue
-        rows += _family(metric, parts, window, reference, rules, how, confidence)
+        rows += _family(metric, parts, task, window, reference, rules, how, confidence)
     return tuple(rows)
 
 
 def _family(
     metric: Metric,
     parts: Sequence[Part],
+    task: Task,
     window: Rows,
     reference: Rows,
     rules: Rules,
@@ -91,8 +96,8 @@ def _family(
         pairs, few = [], []
         for part in family:
             own, theirs = _within(part, window), _within(part, reference)
-            if min(len(own), len(theirs)) < rules.least_rows:
-                few.append(_few(metric, part, len(own), len(theirs), rules))
+            if (why := _few(task, own, theirs, rules)) is not None:
+                few.append(_unjudged(metric, len(own), len(theirs), why, part))
                 continue
             name = names.slice_of(*part) if part else "all"
             mine = measure(own, None, (metric,), how, f"window {name}")[metric]
@@ -148,9 +153,17 @@ def _row(metric: Metric, pair: _Pair, better: Floats, level: float, margin: floa
     )
 
 
-def _few(metric: Metric, part: Part, n: int, n_reference: int, rules: Rules) -> QualityRow:
-    side = f"{n:,} labelled rows" if n < rules.least_rows else f"{n_reference:,} rows of the reference"
-    return _unjudged(metric, n, n_reference, f"{side} are too few, {rules.least_rows:,} are needed", part)
+def _few(task: Task, window: Rows, reference: Rows, rules: Rules) -> str | None:
+    """Of what there is too little to judge by."""
+    for side, rows in (("labelled rows", window), ("rows of the reference", reference)):
+        if len(rows) < rules.least_rows:
+            return f"{len(rows):,} {side} are too few, {rules.least_rows:,} are needed"
+    if task == "binary":
+        for side, rows in (("labelled rows", window), ("rows of the reference", reference)):
+            for label, name in ((1, "positive"), (0, "negative")):
+                if (there := int(np.count_nonzero(rows.label == label))) < LEAST_OF_EACH:
+                    return f"{there:,} {name} {side} are too few, {LEAST_OF_EACH} are needed"
+    return None
 
 
 def _unjudged(metric: Metric, n: int, n_reference: int, why: str | None, part: Part = None) -> QualityRow:

@@ -27,7 +27,8 @@ Kind = Literal[
 class Window(Part):
     """The recent data: from `start` to before `end` (ISO 8601, UTC), how many rows, how many with a known label.
 
-    `enough` says whether there were rows enough to judge distributions by, `enough_labelled` likewise of quality.
+    `enough` says whether there were rows enough to judge distributions by, `enough_labelled` likewise of quality;
+    `enough_of_each` whether there were labels enough of each class to judge the concept by.
     """
 
     start: str
@@ -36,6 +37,7 @@ class Window(Part):
     labelled: int = 0
     enough: bool = True
     enough_labelled: bool = True
+    enough_of_each: bool = True
 
 
 class Reference(Part):

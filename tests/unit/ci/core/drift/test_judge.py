@@ -184,6 +184,27 @@ def test_a_concept_that_changed_is_told_apart() -> None:
     assert not [one for one in judged(whole(3_000, 1, REFERENCE, shift=0.5)).findings if one.kind == "concept"]
 
 
+def rare(positive: int, rows: int, seed: int, reference: Profile | None = None) -> Profile:
+    """Positives all among the low scores, where there is a reference, else spread over all."""
+    score = np.sort(np.random.default_rng(seed).random(rows))
+    label = np.arange(rows) < positive if reference else np.arange(rows) % (rows // positive) == 0
+    return profile(table(rows, seed), score=score, label=label.astype(float), reference=reference, model_hash="m")
+
+
+def test_too_few_labels_of_a_class_find_no_concept_and_end_none() -> None:
+    reference = rare(250, 10_000, 1)
+    first = judged(rare(200, 8_000, 2, reference), reference=reference)
+    assert ("concept", "labels") in told(first)
+    few = judged(rare(199, 8_000, 3, reference), 1, reference=reference, quality=[lost()], earlier=[first])
+    assert set(told(few)) == {("quality", "rmse")}
+    assert few.notes[0].startswith(
+        "Concept drift is not judged: reference and window have 250 and 199 positive labels, 9,750 and 7,801 negative "
+        "ones; 200 of each are needed."
+    )
+    third = judged(rare(200, 8_000, 4, reference), 2, reference=reference, earlier=[first, few])
+    assert told(third)["concept", "labels"]
+
+
 def lost(**given: Any) -> QualityRow:
     row = {"metric": "rmse", "higher_is_better": False, "n": 900, "value": 3.0, "n_reference": 900, "reference": 2.0}
     return QualityRow.model_validate(row | {"verdict": Outcome.FAIL, "reason": "rmse is worse"} | given)

@@ -80,11 +80,31 @@ def test_a_slice_with_few_rows_and_a_value_that_is_new_are_not_judged() -> None:
     assert "0 rows of the reference are too few" in found["roc_auc", "band=new"].reason
 
 
+def rare(positive: int, rows: int = 3_000) -> Rows:
+    """Scores that tell nothing, of which so many rows are positive."""
+    return cases.rows((np.arange(rows) < positive).astype(float), np.random.default_rng(3).random(rows))
+
+
+@pytest.mark.parametrize(
+    ("window", "reference", "words"),
+    [
+        (rare(99), sample(3_000, 2), "99 positive labelled rows are too few, 100 are needed"),
+        (rare(2_910), sample(3_000, 2), "90 negative labelled rows are too few, 100 are needed"),
+        (rare(500), rare(60), "60 positive rows of the reference are too few, 100 are needed"),
+    ],
+)
+def test_too_few_of_one_class_are_not_judged_by(window: Rows, reference: Rows, words: str) -> None:
+    row = judged(window, reference)["roc_auc", None]
+    assert (row.verdict, row.reason) == (Outcome.INCONCLUSIVE, f"roc_auc is not judged: {words}")
+    assert judged(rare(100), sample(3_000, 2))["roc_auc", None].verdict is Outcome.FAIL
+
+
 def test_what_lacks_is_left_out_and_what_does_not_exist_is_said() -> None:
     gates = cases.gates("- {metric: card_precision, card: C, time: DAY, min: 0.1}\n- {metric: roc_auc, min: 0.5}")
     assert set(judged(sample(900, 1), sample(900, 2), gates)) == {("roc_auc", None)}
     none = cases.rows(np.zeros(900), np.random.default_rng(0).random(900))
-    assert "does not exist on the window" in judged(none, sample(900, 2))["roc_auc", None].reason
+    found = judged(none, sample(900, 2))["roc_auc", None]
+    assert found.reason == "roc_auc is not judged: 0 positive labelled rows are too few, 100 are needed"
     broken = cases.rows(np.zeros(900), np.full(900, np.nan))
     row = judged(broken, sample(900, 2))["roc_auc", None]
     assert row.reason == "roc_auc is not judged: 900 of 900 scores are NaN or infinite"
