@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ml import params
@@ -16,7 +16,7 @@ from ml.kinds import Job
 from ml.profiles.profile import Profile
 from ml.stages.profile import declared
 from ml.stages.run import Place, failure
-from ml.windows import labels, raw, window, workers
+from ml.windows import labels, log, raw, window, workers
 from ml.windows.store import masked
 from ml.windows.task import Task
 
@@ -34,10 +34,12 @@ def body(arguments: argparse.Namespace, place: Place) -> None:
     known = labels.read(arguments.labels, binary=task.binary) if arguments.labels else None
     if arguments.log is not None:
         part = workers.read(task, arguments.log, known, workers=arguments.workers, ray=arguments.ray)
+        elsewhere = log.ids(task, arguments.log)
     else:
         raw.require_model(task, arguments.onnx)
         part = raw.read(task, job, arguments.rows, arguments.onnx, known)
-    window.write(arguments.out, task, part, masked(arguments.log or arguments.rows), known)
+        elsewhere = raw.ids(job, arguments.rows)
+    window.write(arguments.out, task, part, masked(arguments.log or arguments.rows), known, elsewhere)
 
 
 def task_of(arguments: argparse.Namespace, job: Job) -> Task:
@@ -46,6 +48,8 @@ def task_of(arguments: argparse.Namespace, job: Job) -> Task:
     if reference.model != job.model:
         words = f"{arguments.reference} is a profile of {reference.model}, not of {job.model}; give the model's own"
         raise StageError(words, file=arguments.reference)
+    split = job.params.split
+    late = timedelta(days=split.delay_days) if isinstance(split, params.TimeSplit) else timedelta(0)
     return Task(
         model=job.model,
         reference=reference,
@@ -55,6 +59,7 @@ def task_of(arguments: argparse.Namespace, job: Job) -> Task:
         binary=job.params.head.task == "binary",
         slices=declared(job.params.path),
         keep=job.params.data.keep,
+        reach=max(late, arguments.end - arguments.start),
     )
 
 

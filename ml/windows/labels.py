@@ -14,6 +14,8 @@ from ml.profiles.times import micros_of
 from ml.windows.store import Store, line, slices
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -23,11 +25,15 @@ AT_ONCE = 524_288
 
 @dataclass(frozen=True)
 class Labels:
-    """The label of each known row, by its hashed id, ascending; `damaged` are files that could not be read."""
+    """The label of each known row, by its hashed id, ascending; `damaged` are files that could not be read.
+
+    `times` is when each became known, in microseconds; None where not all labels say so.
+    """
 
     keys: NDArray[np.uint64]
     values: NDArray[np.float64]
     read: int
+    times: NDArray[np.int64] | None = None
     damaged: dict[str, str] = field(default_factory=dict)
 
     def of(self, keys: NDArray[np.uint64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -78,12 +84,28 @@ def read(url: str, *, binary: bool) -> Labels:
     keys = np.concatenate([part[0] for part in parts] or [np.zeros(0, np.uint64)])
     values = np.concatenate([part[1] for part in parts] or [np.zeros(0)])
     times = np.concatenate([part[2] for part in parts] or [np.zeros(0, np.int64)])
-    if any(not part[3] for part in parts):
+    if undated := any(not part[3] for part in parts):
         times = np.zeros(keys.size, np.int64)
     order = np.lexsort((times, keys))  # stable: the last of one time stays the last
     keys = keys[order]
     last = np.r_[keys[1:] != keys[:-1], np.ones(min(keys.size, 1), bool)]
-    return Labels(keys[last], values[order][last], keys.size, damaged)
+    return Labels(keys[last], values[order][last], keys.size, None if undated else times[order][last], damaged)
+
+
+def unknown(labels: Labels, used: NDArray[np.bool_], start: datetime, elsewhere: Iterable[NDArray[np.uint64]]) -> int:
+    """How many labels, none of those `used` [labels], are of an id that no row has.
+
+    What was known before the window's `start` is of an earlier row. `elsewhere` are hashed ids of other rows, read
+    until all labels have theirs.
+    """
+    left = ~used
+    if labels.times is not None:
+        left &= labels.times >= round(start.timestamp() * 1e6)
+    keys = labels.keys[left]
+    found = iter(elsewhere)
+    while keys.size and (more := next(found, None)) is not None:
+        keys = keys[~np.isin(keys, more)]
+    return keys.size
 
 
 Part = tuple["NDArray[np.uint64]", "NDArray[np.float64]", "NDArray[np.int64]", bool]

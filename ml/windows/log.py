@@ -47,6 +47,17 @@ def files(url: str, task: Task) -> list[str]:
     return found
 
 
+def ids(task: Task, url: str) -> Iterator[NDArray[np.uint64]]:
+    """Hashed ids of all rows around the window, from `task.reach` before it on, whoever answered them."""
+    store = Store(url)
+    for path in files(url, replace(task, start=task.start - task.reach, end=max(task.end, task.now))):
+        try:
+            for rows in slices(store.scan(path).select("request_id", "row"), ROWS):
+                yield keys_of(rows["request_id"], rows["row"])
+        except Exception:  # noqa: BLE001, S112 - as in _parts, which tells of those in the window
+            continue
+
+
 def read(task: Task, url: str, paths: Sequence[str], labels: Labels | Path | None) -> Part:
     """The part of these files; one that cannot be read to its end is told, and leaves nothing else behind."""
     store = Store(url)

@@ -18,9 +18,10 @@ from ml.profiles.times import Times
 from ml.windows import judged
 from ml.windows.labels import keys_of
 from ml.windows.part import Part, together
-from ml.windows.store import Store, line
+from ml.windows.store import Store, line, slices
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from numpy.typing import NDArray
@@ -60,6 +61,17 @@ def read(task: Task, job: Job, url: str, onnx: Path, later: Labels | None) -> Pa
     whole = together((_part(task, job, rows, onnx, later) for rows in made.iter_slices(ROWS)), part)
     time = whole.profile.time or Times(None, None, {})
     return replace(whole, profile=replace(whole.profile, time=replace(time, future=future)))
+
+
+def ids(job: Job, url: str) -> Iterator[NDArray[np.uint64]]:
+    """Hashed ids of all rows that are there, of any time."""
+    store = Store(url)
+    for path in store.parquet():
+        try:
+            for rows in slices(store.scan(path).select(job.params.data.id), ROWS):
+                yield keys_of(rows.to_series())
+        except (pl.exceptions.PolarsError, OSError):  # told by `read`
+            continue
 
 
 def _recent(task: Task, job: Job, frame: pl.LazyFrame, path: str) -> pl.DataFrame:

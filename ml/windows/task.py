@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ml.profiles.profile import Profile
 from ml.windows.part import Part
@@ -13,7 +13,8 @@ from ml.windows.part import Part
 class Task:
     """The rows with `start` <= time < `end`, told against a reference.
 
-    `slices` and `keep` are columns that predictions.parquet carries where the rows have them.
+    `slices` and `keep` are columns that predictions.parquet carries where the rows have them. `reach` is how long
+    before the window rows are whose labels may still come.
     """
 
     model: str
@@ -24,6 +25,7 @@ class Task:
     binary: bool
     slices: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
+    reach: timedelta = timedelta(0)
 
     @property
     def carried(self) -> tuple[str, ...]:

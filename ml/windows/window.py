@@ -11,9 +11,13 @@ from ml.files import replacing, write_json
 from ml.profiles.cells import Cells
 from ml.profiles.columns import Column
 from ml.windows import part as parts
+from ml.windows.labels import unknown
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from ml.profiles.profile import Profile
     from ml.windows.labels import Labels
@@ -21,8 +25,10 @@ if TYPE_CHECKING:
     from ml.windows.task import Task
 
 
-def write(out: Path, task: Task, part: Part, source: str, labels: Labels | None) -> None:
-    """Write them all; a predictions.parquet of an earlier window does not stay."""
+def write(
+    out: Path, task: Task, part: Part, source: str, labels: Labels | None, elsewhere: Iterable[NDArray[np.uint64]]
+) -> None:
+    """Write them all; a predictions.parquet of an earlier window does not stay. `elsewhere`: as `labels.unknown`."""
     profile = part.profile if part.profile.rows else without_rows(part.profile, task.reference)
     profile.write(out / "profile.json")
     table = parts.table(part)
@@ -32,10 +38,11 @@ def write(out: Path, task: Task, part: Part, source: str, labels: Labels | None)
     else:
         with replacing(path) as temporary:
             table.write_parquet(temporary)
-    write_json(out / "window.json", told(task, part, source, labels, 0 if table is None else table.height))
+    strange = 0 if labels is None else unknown(labels, used(part, labels), task.start, elsewhere)
+    write_json(out / "window.json", told(task, part, source, labels, strange, 0 if table is None else table.height))
 
 
-def told(task: Task, part: Part, source: str, labels: Labels | None, predictions: int) -> dict[str, Any]:
+def told(task: Task, part: Part, source: str, labels: Labels | None, strange: int, predictions: int) -> dict[str, Any]:
     """window.json: what was read, and what is odd about it."""
     overlapping = part.files.repeats
     damaged = {**part.damaged, **(labels.damaged if labels else {})}
@@ -49,7 +56,7 @@ def told(task: Task, part: Part, source: str, labels: Labels | None, predictions
         "scored": part.scored,
         "labelled": part.labelled,
         "predictions": predictions,
-        "labels": None if labels is None else {"read": labels.read, "unknown": labels.keys.size - used(part, labels)},
+        "labels": None if labels is None else {"read": labels.read, "unknown": strange},
         "duplicated_ids": part.ids.repeats - overlapping,
         "overlapping_ids": overlapping,
         "other_models": part.others,
@@ -58,9 +65,11 @@ def told(task: Task, part: Part, source: str, labels: Labels | None, predictions
     }
 
 
-def used(part: Part, labels: Labels) -> int:
-    """How many of the labels are of rows of the window."""
-    return 0 if part.used is None else int(np.unpackbits(part.used, count=labels.keys.size).sum())
+def used(part: Part, labels: Labels) -> NDArray[np.bool_]:
+    """Which of the labels [labels] are of rows of the window."""
+    if part.used is None:
+        return np.zeros(labels.keys.size, bool)
+    return np.unpackbits(part.used, count=labels.keys.size).astype(bool)
 
 
 def without_rows(profile: Profile, reference: Profile) -> Profile:

@@ -19,7 +19,7 @@ class Damaged(Part):
 
 
 class Labels(Part):
-    """How many labels there are, and how many of them are of no row in the window."""
+    """How many labels there are, and how many of them are of ids that no row has, of this window or around it."""
 
     read: int
     unknown: int
@@ -61,8 +61,8 @@ def notes(read: Reading) -> tuple[str, ...]:
         )
     if read.labels is not None and read.labels.unknown:
         told.append(
-            f"{count(read.labels.unknown)} of {plural(read.labels.read, 'label')} are of ids that no row of this "
-            "window has; those of other windows are among them."
+            f"{count(read.labels.unknown)} of {plural(read.labels.read, 'label')} are of ids that no row has, of this "
+            "window or around it."
         )
     if read.duplicated_ids:
         told.append(f"{plural(read.duplicated_ids, 'row')} have an id that another row of the same file has.")

@@ -30,7 +30,7 @@ def made(
     """window.json, the profile and the folder of a window."""
     known = labels.read(later, binary=True) if later else None
     part = workers.read(task, str(root / "log"), known, workers=count, ray=ray)
-    window.write(root / out, task, part, "log", known)
+    window.write(root / out, task, part, "log", known, log.ids(task, str(root / "log")))
     folder = root / out
     return json.loads((folder / "window.json").read_bytes()), Profile.read(folder / "profile.json"), folder
 
@@ -111,6 +111,21 @@ def test_labels_join_by_id_and_the_latest_counts(tmp_path: Path) -> None:
     assert profile.label.cells.total == 2
     assert profile.joint is not None
     assert [cells.total for cells in profile.joint] == [0, 2]
+
+
+@pytest.mark.parametrize(("timed", "unknown"), [(True, 2), (False, 3)])
+def test_labels_of_other_windows_are_of_no_unknown_id(tmp_path: Path, timed: bool, unknown: int) -> None:
+    write(tmp_path / "log", every(60, 10))
+    write(tmp_path / "log", every(60, 10, END - timedelta(hours=3)), first=100, name="after")
+    write(tmp_path / "log", every(60, 10, START - timedelta(days=2)), first=200, name="before")
+    write(tmp_path / "log", every(60, 10), first=300, header=replace(HEADER, model_hash="other"), name="other")
+    named = {"r1": 6, "r105": 8, "r205": 1, "r305": 2, "ancient": -30, "nobody": 3, "somebody": 9}
+    columns: Told = {"id": list(named), "label": [1] * len(named)}
+    if timed:
+        columns["time"] = [START + timedelta(days=day) for day in named.values()]
+    task = replace(TASK, reach=timedelta(days=7), now=END + timedelta(days=9))
+    told, _, _ = made(tmp_path, task=task, later=label(tmp_path, **columns))
+    assert (told["labelled"], told["labels"]) == (1, {"read": 7, "unknown": unknown})
 
 
 def test_without_times_the_last_label_in_the_order_of_files_counts(tmp_path: Path) -> None:
