@@ -1,10 +1,10 @@
 """The loop on the Handbook's transactions, week by week: `python -m benchmarks.drift.handbook`.
 
 A histogram gradient boosting (light, so that it runs in minutes) learns from the first three weeks and is watched from
-then on. Where a week is in alarm, a retraining pull request would be opened: a candidate learns from the three newest
-weeks whose labels are known, and is judged beside the champion on the two weeks after them, which neither has seen. It
-takes over where its average precision is higher. With hindsight each week shows what the champion, the first model and
-one made anew each week were really worth on the two weeks that follow.
+then on. Where a week gives `trunkline retrain` a reason, a pull request would be opened: a candidate learns from the
+three newest weeks whose labels are known, and is judged beside the champion on the two weeks after them, which neither
+has seen. It takes over where its average precision is higher. With hindsight each week shows what the champion, the
+first model and one made anew each week were really worth on the two weeks that follow.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ from sklearn.metrics import average_precision_score
 from benchmarks.drift import methods
 from benchmarks.drift.streams import DATA, DELAY, LABEL, SCORE, TEST, TRAIN, Stream, fitted
 from ci.core.drift.judge import judge
+from ci.core.drift.quality import MOST_ROWS
 from ci.core.drift.rules import Rules
+from ci.core.records import Outcome
+from ci.core.retraining import deciding
 from ml.models.fraud import features as fraud
 
 if TYPE_CHECKING:
@@ -63,7 +66,7 @@ def main() -> int:
         kinds = ", ".join(drift.triggers) or "-"
         print(f"{date(now)}   {'  '.join(truth(one, days, now) for one in (champion, first, anew))}   {kinds}")
         told(drift)
-        if drift.alarms and now - opened >= COOLDOWN:
+        if deciding.reasons(drift) and now - opened >= COOLDOWN:
             opened = now
             mine, theirs = (judged(one, days, now) for one in (champion, anew))
             print(f"    pull request: candidate {theirs:.3f}, champion {mine:.3f} on the newest labels", flush=True)
@@ -74,9 +77,9 @@ def main() -> int:
 
 
 def told(drift: Drift) -> None:
-    """What was found, and the average precision where labels are known."""
+    """What was found, and where labels are known the average precision, and what else did not hold."""
     for row in drift.quality:
-        if row.metric == "average_precision":
+        if row.metric == "average_precision" or row.verdict is not Outcome.PASS:
             print(f"    {row.verdict}: {row.reason}")
     for finding in drift.findings:
         alarm = f"alarm, {finding.windows} windows" if finding.alarm else "notice"
@@ -111,7 +114,7 @@ def watched(model: Model, days: Sequence[pl.DataFrame], now: int, records: Seque
         now=end,
         span=(end - timedelta(days=WEEK), end),
         earlier=records,
-        quality=methods.qualities([recent[index] for index in late], [stream.test], rules),
+        quality=methods.qualities([recent[index] for index in late], [stream.test], rules, MOST_ROWS),
         labelled=methods.whole([profiles[index] for index in late]),
     )
 

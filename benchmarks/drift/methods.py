@@ -186,9 +186,9 @@ def read(profile: Any) -> Profile:
     return parse_profile(json.loads(profile.to_json()), "profile.json")
 
 
-def _rows(days: Sequence[pl.DataFrame]) -> Rows:
+def _rows(days: Sequence[pl.DataFrame], most: int) -> Rows:
     frame = pl.concat([day.select(SCORE, LABEL) for day in days])
-    frame = frame.gather_every(-(-frame.height // MOST_JUDGED))
+    frame = frame.gather_every(-(-frame.height // most))
     return Rows(
         ids=np.arange(frame.height),
         label=frame.get_column(LABEL).to_numpy().astype(float),
@@ -199,10 +199,11 @@ def _rows(days: Sequence[pl.DataFrame]) -> Rows:
 
 
 def qualities(
-    window: Sequence[pl.DataFrame], reference: Sequence[pl.DataFrame], rules: Rules
+    window: Sequence[pl.DataFrame], reference: Sequence[pl.DataFrame], rules: Rules, most: int = MOST_JUDGED
 ) -> tuple[QualityRow, ...]:
-    """What reports show of scores and labels, window against reference."""
-    return quality((), "binary", _rows(window), _rows(reference), rules, Resampling(RESAMPLES, 1), CONFIDENCE)
+    """What reports show of scores and labels, window against reference, of `most` rows on either side."""
+    mine, theirs = _rows(window, most), _rows(reference, most)
+    return quality((), "binary", mine, theirs, rules, Resampling(RESAMPLES, 1), CONFIDENCE)
 
 
 def _sorted(column: pl.Series) -> Any:

@@ -147,6 +147,7 @@ def _row(metric: Metric, pair: _Pair, better: Floats, level: float, margin: floa
         n_reference=pair.reference.n,
         reference=finite(pair.reference.value),
         difference=finite(difference),
+        margin=margin,
         interval=around,
         verdict=verdict,
         reason=reason,

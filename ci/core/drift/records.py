@@ -97,7 +97,10 @@ class ColumnRow(Part):
 
 
 class QualityRow(Part):
-    """A gate metric on the window's labelled rows and on the reference's; `difference` is window minus reference."""
+    """A gate metric on the window's labelled rows and on the reference's; `difference` is window minus reference.
+
+    By no more than `margin` it may be worse.
+    """
 
     metric: str
     slice: str | None = None
@@ -107,9 +110,18 @@ class QualityRow(Part):
     n_reference: int
     reference: float | None
     difference: float | None = None
+    margin: float = 0.0
     interval: Interval | None = None
     verdict: Outcome
     reason: str
+
+    @property
+    def held(self) -> bool:
+        """Whether it was measured, and is not worse by more than the margin, be that certain or not."""
+        if self.verdict is Outcome.FAIL or self.difference is None:
+            return False
+        better = self.difference if self.higher_is_better else -self.difference
+        return self.verdict is Outcome.PASS or better >= -self.margin
 
 
 class EstimateRow(Part):

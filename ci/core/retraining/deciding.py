@@ -72,11 +72,12 @@ class Decision:
 def reasons(drift: Drift) -> tuple[Finding, ...]:
     """The alarms that call for training again.
 
-    Where quality was measured and held, other distributions and estimates are no reason: the model copes with them.
+    Where quality was measured and held, other distributions and estimates are no reason: the model copes with them. It
+    held where no gate metric is worse by more than its margin, though labels may be too few to be certain of that.
     """
     alarms = [one for one in drift.alarms if one.kind in CURED]
     measured = [row for row in drift.quality if row.slice is None]
-    if measured and all(row.verdict is Outcome.PASS for row in measured):
+    if measured and all(row.held for row in measured):
         alarms = [one for one in alarms if one.kind in MEASURED]
     return tuple(alarms)
 

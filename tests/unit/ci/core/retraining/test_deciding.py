@@ -54,6 +54,29 @@ def test_what_was_measured_outweighs_what_drifted() -> None:
     assert first(drifted(sliced, worse=False))[0] == "look"
 
 
+@pytest.mark.parametrize(
+    ("difference", "verdict", "action"),
+    [
+        (-0.019, Outcome.INCONCLUSIVE, "nothing"),  # measured within the margin, if not certainly
+        (0.1, Outcome.INCONCLUSIVE, "nothing"),
+        (-0.021, Outcome.INCONCLUSIVE, "look"),
+        (None, Outcome.INCONCLUSIVE, "look"),  # too few labels
+        (-0.021, Outcome.PASS, "nothing"),
+        (-0.019, Outcome.FAIL, "look"),
+    ],
+)
+def test_what_is_not_certain_outweighs_where_it_was_measured_within_the_margin(
+    difference: float | None, verdict: Outcome, action: str
+) -> None:
+    found = drifted(worse=False)
+    seen = {"difference": difference, "verdict": verdict, "margin": 0.02}
+    rows = [row.model_copy(update=seen) for row in found.quality]
+    assert first(found.model_copy(update={"quality": tuple(rows)}))[0] == action
+    if difference is not None:
+        loss = [row.model_copy(update={"higher_is_better": False, "difference": -difference}) for row in rows]
+        assert first(found.model_copy(update={"quality": tuple(loss)}))[0] == action
+
+
 @pytest.mark.parametrize("kind", ["schema", "missing", "volume", "freshness", "service", "business"])
 def test_what_training_does_not_cure_is_no_reason(kind: str) -> None:
     only = calm(Outcome.FAIL).model_copy(update={"findings": (finding(kind, "x", "broken"),)})  # type: ignore[arg-type]
