@@ -63,16 +63,17 @@ def outside(root: Path, model: str, rules: Rules, window: Profile, span: Span) -
 def service(rules: Rules, server: Prometheus, model: str, environment: str, span: Span) -> tuple[list[Found], str]:
     """What is beyond the objectives, and what was seen in words. Raises EnvironmentFault where it cannot be asked."""
     at, seconds = span[1].timestamp(), round((span[1] - span[0]).total_seconds())
-    errors, p99, load = (
+    errors, fallbacks, p99, load = (
         server.value(expression(model, environment, seconds), at)
-        for expression in (expressions.errors, expressions.p99, expressions.load)
+        for expression in (expressions.errors, expressions.fallbacks, expressions.p99, expressions.load)
     )
     told = [
         f"{load:.3g} requests a second" if load is not None else "Prometheus has no requests of it",
         f"{errors:.3%} errors" if errors is not None else "",
+        f"{fallbacks:.3%} without a score" if fallbacks is not None else "",
         f"p99 {p99:.3g} s" if p99 is not None else "",
     ]
-    return watched.service(rules.service, errors, p99), ", ".join(filter(None, told))
+    return watched.service(rules.service, watched.Served(errors, fallbacks, p99)), ", ".join(filter(None, told))
 
 
 def _prometheus(configured: str) -> Prometheus:

@@ -116,14 +116,17 @@ def test_the_service_and_business_are_watched_where_the_model_is_in_production(m
     business = "{spent: {column: amount, min: 1000}, orders: {promql: shop_orders, max: 5}}"
     model.declare(f"{{log: {model.log}, business: {business}, service: {{errors: 0.01, p99_seconds: 0.1}}}}")
     model.answer(rows())
-    with watching.prometheus(vector=0.03, quantile=0.25, shop_orders=7, requests_total=12.0) as url:
+    refused = 'code!="200"'
+    with watching.prometheus(**{refused: 0.08}, vector=0.03, quantile=0.25, shop_orders=7, requests_total=12.0) as url:
         model.look(code=3, TRUNKLINE_PROMETHEUS=url)
     found = model.found()
     assert found[("service", "errors")]["value"] == 0.03
+    assert found[("service", "fallbacks")]["value"] == 0.08
     assert found[("service", "p99")]["value"] == 0.25
     assert found[("business", "orders")]["value"] == 7
     assert found[("business", "spent")]["value"] == pytest.approx(50, rel=0.05)
-    assert "The service in production: 12 requests a second, 3.000% errors, p99 0.25 s." in model.record()["notes"]
+    words = "12 requests a second, 3.000% errors, 8.000% without a score, p99 0.25 s"
+    assert f"The service in production: {words}." in model.record()["notes"]
 
 
 def test_its_numbers_are_a_file_for_prometheus_and_a_group_of_a_pushgateway(model: Watched, tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from ci.adapters.prometheus import CHUNK, TRIES, Prometheus, address
 from ci.commands.analysis import look
 from ci.core.canary.counts import Series
 from ci.core.canary.rules import Rules, Slos
+from ci.core.canary.tallies import REQUESTS
+from ci.core.drift import expressions
 from ci.core.errors import ConfigurationError, EnvironmentFault
 from ci.core.params import Environment
 from tests.prometheus import free_port, running, store
@@ -38,11 +40,25 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[list[Series
     """Samples of a canary that errs twice as often, and a Prometheus that has them."""
     folder = tmp_path_factory.mktemp("prometheus")
     series = made(40, errors=0.02)
+    refused = [counted(code, count) for code, count in (("200", 90.0), ("400", 2.0), ("422", 3.0), ("503", 5.0))]
     for each in series:  # as Prometheus keeps times
         object.__setattr__(each, "samples", [(round(at, 3), value) for at, value in each.samples])
-    store(folder, series)
+    store(folder, [*series, *refused])
     with running(folder) as url:
         yield series, url
+
+
+def counted(code: str, requests: float) -> Series:
+    """Answers of another model, evenly over ten minutes."""
+    labels = {"__name__": REQUESTS, "model": "other", "environment": "production", "route": "infer", "code": code}
+    return Series(labels, [(T0 + 60 * minute, requests * minute / 10) for minute in range(11)])
+
+
+def test_the_share_of_errors_and_of_fallbacks_is_that_of_what_was_counted(kept: tuple[list[Series], str]) -> None:
+    prometheus = Prometheus(kept[1])
+    asked = {one: one("other", "production", 600) for one in (expressions.errors, expressions.fallbacks)}
+    found = {one: prometheus.value(words, T0 + 600) for one, words in asked.items()}
+    assert found == {expressions.errors: pytest.approx(0.05), expressions.fallbacks: pytest.approx(0.1)}
 
 
 def test_a_look_through_prometheus_sees_what_was_counted(kept: tuple[list[Series], str]) -> None:

@@ -15,6 +15,12 @@ def errors(model: str, environment: str, seconds: int) -> str:
     return f"(sum({bad}) or vector(0)) / sum({all_})"
 
 
+def fallbacks(model: str, environment: str, seconds: int) -> str:
+    """The share of requests that got no score: refused, failed or given up, whoever asked went on without the model."""
+    bad, all_ = (_counted(model, environment, seconds, code) for code in ('code!="200"', ""))
+    return f"(sum({bad}) or vector(0)) / sum({all_})"
+
+
 def p99(model: str, environment: str, seconds: int) -> str:
     """Seconds within which 99 of 100 requests were answered, to the width of the histogram's buckets."""
     return f"histogram_quantile({P}, sum by (le) (increase({SECONDS}{{{_place(model, environment)}}}[{seconds}s])))"

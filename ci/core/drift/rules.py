@@ -66,6 +66,8 @@ class Service(Declared):
     """What the service has to keep to; None is not asked for."""
 
     errors: Share | None = 0.01
+    fallbacks: Share | None = 0.05
+    """Requests that got no score, whether refused or failed: their senders fell back on something else."""
     p99_seconds: Positive | None = None
 
 

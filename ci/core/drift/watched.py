@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ci.core.drift import words
@@ -13,15 +14,31 @@ if TYPE_CHECKING:
     from ci.core.drift.rules import Business, Service
 
 
-def service(rules: Service, errors: float | None, p99_seconds: float | None) -> list[Found]:
-    """Share of errors and the slowest hundredth over the window, beyond what is asked for: an alarm at once.
+@dataclass(frozen=True)
+class Served:
+    """What a service did over the window: shares of errors and of requests without a score, the slowest hundredth.
 
-    None is what was not seen, and nothing is found in it.
+    None is what was not seen.
     """
+
+    errors: float | None = None
+    fallbacks: float | None = None
+    p99_seconds: float | None = None
+
+
+def service(rules: Service, seen: Served) -> list[Found]:
+    """What is beyond what is asked for: an alarm at once. Nothing is found in what was not seen."""
+    errors, fallbacks, p99_seconds = seen.errors, seen.fallbacks, seen.p99_seconds
     found = []
     if errors is not None and rules.errors is not None and errors > rules.errors:
         text = f"{words.percent(errors)} of requests ended with an error, {words.percent(rules.errors)} are tolerated"
         found.append(Found("service", "errors", text, value=errors, limit=rules.errors, at_once=True))
+    if fallbacks is not None and rules.fallbacks is not None and fallbacks > rules.fallbacks:
+        text = (
+            f"{words.percent(fallbacks)} of requests got no score, so that their senders fell back on something else; "
+            f"{words.percent(rules.fallbacks)} are tolerated"
+        )
+        found.append(Found("service", "fallbacks", text, value=fallbacks, limit=rules.fallbacks, at_once=True))
     if p99_seconds is not None and rules.p99_seconds is not None and p99_seconds > rules.p99_seconds:
         text = f"p99 of the latency is {p99_seconds:.3g} s, {rules.p99_seconds:g} s are tolerated"
         found.append(Found("service", "p99", text, value=p99_seconds, limit=rules.p99_seconds, at_once=True))

@@ -12,7 +12,7 @@ from ci.core.drift.judge import judge
 from ci.core.drift.profiles import Profile
 from ci.core.drift.records import Drift, QualityRow
 from ci.core.drift.rules import Rules
-from ci.core.drift.watched import business, service
+from ci.core.drift.watched import Served, business, service
 from ci.core.errors import ConfigurationError
 from ci.core.records import Outcome
 from tests.unit.ci.core.drift.samples import profile
@@ -285,17 +285,22 @@ def test_service_and_business_are_held_to_their_bounds() -> None:
     drift = judged(
         whole(3_000, 1, REFERENCE),
         rules=rules,
-        service=service(rules.service, 0.02, 0.3),
+        service=service(rules.service, Served(0.02, 0.06, 0.3)),
         business=business(rules.business, {"orders": 2.0, "x": None}),
     )
     assert told(drift) == {
         ("service", "errors"): True,
+        ("service", "fallbacks"): True,
         ("service", "p99"): True,
         ("business", "orders"): False,
         ("business", "x"): False,
     }
     assert business(rules.business, {"orders": 3.0, "x": 1.0}) == []
-    assert service(rules.service, None, None) == []
+    assert service(rules.service, Served()) == []
+    assert service(rules.service, Served(fallbacks=0.05)) == []
+    assert [one.words for one in service(rules.service, Served(fallbacks=0.051))] == [
+        "5.1 % of requests got no score, so that their senders fell back on something else; 5 % are tolerated"
+    ]
 
 
 @pytest.mark.parametrize(
