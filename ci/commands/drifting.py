@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ci.commands.reference import Reference
     from ci.commands.windowing import Readers, Windowed
     from ci.core.drift.records import Drift, EstimateRow, QualityRow
+    from ci.core.drift.residuals import Residuals
     from ci.core.drift.rules import Rules
 
 ROUNDS = 5  # looks that others may overtake before it is said
@@ -43,6 +44,7 @@ class Seen:
     window: Windowed
     labelled: Windowed
     quality: tuple[QualityRow, ...] = ()
+    residuals: Residuals | None = None
     estimate: tuple[EstimateRow, ...] = ()
     outside: tuple[Found, ...] = ()
     business: dict[str, float | None] = field(default_factory=dict)
@@ -99,8 +101,9 @@ class Drifting:
         found = (*self._ahead(), *outside.found)
         seen = replace(seen, outside=found, business=outside.business, notes=(*seen.notes, *outside.notes))
         try:
-            rows = qualifying.by_labels(self._reference, seen.labelled, self.rules, self._folder / "reference")
-            seen = replace(seen, quality=rows)
+            folder = self._folder / "reference"
+            rows, residuals = qualifying.by_labels(self._reference, seen.labelled, self.rules, folder)
+            seen = replace(seen, quality=rows, residuals=residuals)
         except TrunklineError as fault:
             missed.append(fault)
         return replace(seen, estimate=estimate(self._reference.profile, window.profile, self.rules))
@@ -141,6 +144,7 @@ class Drifting:
             earlier=kept.windows,
             importance=self._importance() if weights is None else weights,
             quality=seen.quality,
+            residuals=seen.residuals,
             estimate=seen.estimate,
             labelled=seen.labelled.profile,
             service=seen.outside,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from ci.core.drift.profiles import Profile
     from ci.core.drift.records import QualityRow
+    from ci.core.drift.residuals import Residuals
     from ci.core.drift.rules import Rules
 
 GROUPS = 10
@@ -66,13 +67,24 @@ def concept(reference: Profile, window: Profile, rules: Rules, moved: Sequence[s
     if p > rules.false_discoveries or value < rules.limits.effect:
         return []
     most = int((weight * far).argmax())
-    why = f"while {', '.join(moved[:3])} moved too" if moved else "although no feature moved"
     text = (
-        f"labels follow otherwise from scores, {why}: where {words.percent(rate[0][most])} were positive, "
+        f"labels follow otherwise from scores, {_why(moved)}: where {words.percent(rate[0][most])} were positive, "
         f"{words.percent(rate[1][most])} are; {words.number(value)} deviations off, {rules.limits.effect:g} are "
         "tolerated"
     )
     return [Found("concept", SUBJECT, text, "calibration", value, rules.limits.effect, p)]
+
+
+def of_numbers(found: Residuals | None, rules: Rules, moved: Sequence[str]) -> list[Found]:
+    """The same of labels that are numbers: `limits.effect` is held to how far mean residuals of alike scores moved."""
+    if found is None or found.p_value > rules.false_discoveries or found.value < rules.limits.effect:
+        return []
+    text = (
+        f"labels follow otherwise from scores, {_why(moved)}: where they were off by {words.number(found.before)} in "
+        f"the mean, they are by {words.number(found.after)}; {words.number(found.value)} deviations, "
+        f"{rules.limits.effect:g} are tolerated"
+    )
+    return [Found("concept", SUBJECT, text, "residuals", found.value, rules.limits.effect, found.p_value)]
 
 
 def by_exclusion(quality: Sequence[QualityRow], moved: bool) -> list[Found]:
@@ -82,6 +94,10 @@ def by_exclusion(quality: Sequence[QualityRow], moved: bool) -> list[Found]:
         return []
     text = f"{lost[0].metric} fell although neither features nor scores are distributed otherwise"
     return [Found("concept", SUBJECT, text)]
+
+
+def _why(moved: Sequence[str]) -> str:
+    return f"while {', '.join(moved[:3])} moved too" if moved else "although no feature moved"
 
 
 def _grouped(counts: Floats) -> Floats:

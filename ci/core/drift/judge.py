@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ci.core.drift import words
 from ci.core.drift.columns import columns
-from ci.core.drift.concept import LEAST_OF_EACH, by_exclusion, concept, enough_of_each
+from ci.core.drift.concept import LEAST_OF_EACH, by_exclusion, concept, enough_of_each, of_numbers
 from ci.core.drift.findings import OF_COLUMNS, Found, lasting
 from ci.core.drift.predictions import predictions
 from ci.core.drift.records import Drift, Reference, Window
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from ci.core.drift.profiles import Profile
     from ci.core.drift.records import ColumnRow, EstimateRow, Finding, QualityRow
+    from ci.core.drift.residuals import Residuals
     from ci.core.drift.rules import Rules
 
 NONE: Mapping[str, float] = {}
@@ -38,6 +39,7 @@ def judge(
     quality: Sequence[QualityRow] = (),
     estimate: Sequence[EstimateRow] = (),
     labelled: Profile | None = None,
+    residuals: Residuals | None = None,
     service: Sequence[Found] = (),
     business: Sequence[Found] = (),
     periods: Sequence[Profile] = (),
@@ -49,7 +51,8 @@ def judge(
     `span` is the window's time, from its start to before its end; without, it is that of its first and last row.
     `earlier` are records of windows before it, of which those judged by another model version are left out.
     `importance` is each column's share of what the model makes of its features; empty where that is not known.
-    `quality` and `estimate` come from the modules of these names, `service` and `business` from `watched`. `labelled`
+    `quality`, `estimate` and, where labels are numbers, `residuals` come from the modules of these names, `service` and
+    `business` from `watched`. `labelled`
     is the window whose labels have arrived, where it is an older one. `periods` are profiles of stretches of the
     reference as long as the window, with which its seasons are known. Raises ConfigurationError for a rule about a
     column that is none, and for profiles of two models or model versions.
@@ -66,7 +69,7 @@ def judge(
         rows, found = columns(reference, window, rules, importance, periods)
         found += predictions(reference, window, known_labels, rules, periods)
         found += [_expected(row, rules) for row in estimate if row.worse]
-    found += _of_labels(reference, known_labels, rules, quality, found, about)
+    found += _of_labels(reference, known_labels, rules, quality, residuals, found, about)
     found = [
         *schema(reference, window),
         *freshness(window, rules.limits, now),
@@ -99,6 +102,7 @@ def _of_labels(
     labelled: Profile,
     rules: Rules,
     quality: Sequence[QualityRow],
+    residuals: Residuals | None,
     found: Sequence[Found],
     about: Window,
 ) -> list[Found]:
@@ -106,7 +110,8 @@ def _of_labels(
     lost = [_lost(row) for row in quality if row.verdict is Outcome.FAIL]
     if not about.enough_of_each:
         return lost
-    changed = concept(reference, labelled, rules, [one.subject for one in found if one.kind in OF_COLUMNS])
+    moved = [one.subject for one in found if one.kind in OF_COLUMNS]
+    changed = concept(reference, labelled, rules, moved) or of_numbers(residuals, rules, moved)
     return [*lost, *(changed or by_exclusion(quality, moved=bool(found)))]
 
 

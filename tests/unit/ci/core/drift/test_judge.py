@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from ci.core.drift.judge import judge
 from ci.core.drift.profiles import Profile
 from ci.core.drift.records import Drift, QualityRow
+from ci.core.drift.residuals import Residuals
 from ci.core.drift.rules import Rules
 from ci.core.drift.watched import Served, business, service
 from ci.core.errors import ConfigurationError
@@ -215,6 +217,19 @@ def test_quality_that_falls_while_nothing_moves_is_concept_drift() -> None:
     assert set(told(drift)) == {("quality", "rmse"), ("concept", "labels")}
     moved = judged(whole(3_000, 1, REFERENCE, shift=0.5), quality=[lost(slice="kind=a")])
     assert set(told(moved)) == {("data", "amount"), ("quality", "rmse kind=a")}
+
+
+def test_numbers_that_follow_otherwise_from_scores_are_another_concept() -> None:
+    far = Residuals(value=0.2, p_value=1e-6, before=0.1, after=1.25)
+    found = {
+        one.kind: one.words for one in judged(whole(3_000, 1, REFERENCE), residuals=far, quality=[lost()]).findings
+    }
+    assert found["concept"] == (
+        "labels follow otherwise from scores, although no feature moved: where they were off by 0.1 in the mean, they "
+        "are by 1.25; 0.2 deviations, 0.1 are tolerated"
+    )
+    for one in (replace(far, value=0.09), replace(far, p_value=0.02)):
+        assert told(judged(whole(3_000, 1, REFERENCE), residuals=one)) == {}
 
 
 def test_far_fewer_rows_than_usual_are_told_and_usual_is_what_windows_were() -> None:
