@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ import polars as pl
 from ml import kinds
 from ml.errors import StageError, did_you_mean
 from ml.files import md5
+from ml.kinds import splits
 from ml.params import TimeSplit
 from ml.profiles.times import Times
 from ml.windows import judged
@@ -22,7 +23,6 @@ from ml.windows.store import Store, line, slices
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
 
     from numpy.typing import NDArray
 
@@ -57,8 +57,10 @@ def read(task: Task, job: Job, url: str, onnx: Path, later: Labels | None) -> Pa
     shared = [_inside(task, job, table) for table in tables]
     part = part.with_ids([keys_of(each.get_column(identity)) for each in shared])
     future = _future(task, job, raw)
-    made = _inside(task, job, _made(job, raw, Path(store.shown)))
-    whole = together((_part(task, job, rows, onnx, later) for rows in made.iter_slices(ROWS)), part)
+    made = _made(job, raw, Path(store.shown))
+    known = known_by_then(task, job, made, later)
+    rows = _inside(task, job, made)
+    whole = together((_part(task, job, some, onnx, later, known) for some in rows.iter_slices(ROWS)), part)
     time = whole.profile.time or Times(None, None, {})
     return replace(whole, profile=replace(whole.profile, time=replace(time, future=future)))
 
@@ -122,8 +124,31 @@ def _made(job: Job, raw: pl.DataFrame, source: Path) -> pl.DataFrame:
         raise StageError(f"{words}; a column may have another type than in training", file=source) from error
 
 
-def _part(task: Task, job: Job, rows: pl.DataFrame, onnx: Path, later: Labels | None) -> Part:
-    """The part of rows with features."""
+def known_by_then(task: Task, job: Job, rows: pl.DataFrame, later: Labels | None) -> pl.Series:
+    """The ids of rows of the window that no test row was like: those that `split.exclude_known` leaves out.
+
+    What was known when the row came is told by the rows that were read, the history that features look back on.
+    """
+    data, split = job.params.data, job.params.split
+    if not isinstance(split, TimeSplit) or split.exclude_known is None or data.time is None:
+        return rows.get_column(data.id).head(0)
+    if split.exclude_known not in rows.columns:
+        hint = did_you_mean(split.exclude_known, rows.columns)
+        raise StageError(f"{job.params.path}: split.exclude_known is no column of the rows; {hint}")
+    if later is not None:
+        found = pl.Series(later.of(keys_of(rows.get_column(data.id)))[0], nan_to_null=True)
+        own = pl.col(data.label).cast(pl.Float64)
+        rows = rows.with_columns(pl.coalesce(pl.lit(found), own).alias(data.label))
+    start, end = _naive(task.start), _naive(task.end)
+    first = rows.get_column(data.time).min()
+    bounds = splits.Windows(first if isinstance(first, datetime) else start, start, start, end)
+    _, kept = splits.by_time(rows, data.time, data.label, split, bounds)
+    inside = _inside(task, job, rows)
+    return inside.join(kept, on=data.id, how="anti").get_column(data.id)
+
+
+def _part(task: Task, job: Job, rows: pl.DataFrame, onnx: Path, later: Labels | None, known: pl.Series) -> Part:
+    """The part of rows with features; those that are `known` have no score, as they are no test rows."""
     kind, data = kinds.load(job.params.head.kind), job.params.data
     taken = kind.taken(onnx, rows)
     profile = task.empty().profile.with_rows(
@@ -137,9 +162,13 @@ def _part(task: Task, job: Job, rows: pl.DataFrame, onnx: Path, later: Labels | 
     scores = np.full(rows.height, np.nan)  # of a row that lacks a value: a server refuses it
     if whole.any():
         scores[whole] = kind.score(onnx, rows.filter(pl.Series(whole)))
+    part = replace(task.empty(), profile=profile)
+    tested = ~rows.get_column(data.id).is_in(known.implode())
+    rows, scores = rows.filter(tested), scores[tested.to_numpy()]
+    if rows.is_empty():
+        return part
     labels = rows.get_column(data.label).cast(pl.Float64).to_numpy()
     ids = rows.get_column(data.id)
-    part = replace(task.empty(), profile=profile)
     return judged.added(part, task, judged.Scored(ids, keys_of(ids), scores, labels, rows), later)
 
 

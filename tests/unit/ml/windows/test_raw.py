@@ -182,6 +182,37 @@ def test_rows_by_time_look_back_and_are_of_any_zone(root: Path) -> None:
     assert (root / "out/profile.json").read_bytes() == written
 
 
+def test_cards_that_were_known_are_no_rows_to_judge_by_as_in_the_split(root: Path) -> None:
+    rows = transactions(60).with_columns(TX_FRAUD=pl.lit(0, pl.Int8))
+    days = (pl.col("TX_DATETIME") - datetime(2026, 1, 1)).dt.total_days()  # noqa: DTZ001  as the data's
+    early, late, told = (rows.filter(days == day)["CUSTOMER_ID"][0] for day in (30, 49, 31))
+    bad = ((days == 30) & (pl.col("CUSTOMER_ID") == early)) | ((days == 49) & (pl.col("CUSTOMER_ID") == late))
+    rows = rows.with_columns(TX_FRAUD=bad.cast(pl.Int8))
+    shutil.rmtree(root / "rows")
+    (root / "rows").mkdir()
+    rows.write_parquet(root / "rows/all.parquet")
+    reference(root, "fraud", model(root / "model.onnx", tuple(fraud.FEATURES), ()), fraud.features(rows))
+    span = {"start": datetime(2026, 2, 20, tzinfo=UTC), "end": datetime(2026, 2, 27, tzinfo=UTC)}  # days 50 to 56
+
+    def seen(**more: Any) -> tuple[set[int], int, int]:
+        found, profile = run(root, "fraud", **span, **more)
+        assert profile.rows == found["rows"] == rows.filter(days.is_between(50, 56)).height  # features are of all rows
+        made = pl.read_parquet(root / "out/predictions.parquet")
+        assert made.height == found["labelled"] == found["scored"]
+        return set(made["CUSTOMER_ID"]), made.height, found["rows"]
+
+    cards, judged, whole = seen()
+    theirs = rows.filter(days.is_between(50, 56) & (pl.col("CUSTOMER_ID") == early)).height
+    assert early not in cards
+    assert late in cards  # its fraud is known a week after it happened, with the window's last rows at the earliest
+    assert theirs > 0
+    assert judged == whole - theirs
+    first = rows.filter((days == 31) & (pl.col("CUSTOMER_ID") == told))["TRANSACTION_ID"][0]
+    pl.DataFrame({"id": [first], "label": [1]}).write_parquet(root / "late.parquet")
+    assert told not in seen(labels=str(root / "late.parquet"))[0]
+    assert told in cards
+
+
 def test_rows_from_the_future_are_counted(root: Path) -> None:
     rows = transactions(20).with_columns(pl.col("TX_DATETIME") + timedelta(days=36_500))
     made = model(root / "model.onnx", tuple(fraud.FEATURES), ())
