@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import io
 import os
 import tempfile
 from dataclasses import dataclass
 from datetime import UTC
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ci.core.addresses import masked
+from ci.adapters import labels, parquet
 from ci.core.errors import ConfigurationError, EnvironmentFault, did_you_mean
-from ci.core.loglines import quiet
 from ci.core.retraining.records import Rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     import polars as pl
-
-LOCAL = frozenset({"file", "local"})
 
 
 @dataclass(frozen=True)
@@ -35,6 +29,14 @@ class Columns:
 
 
 @dataclass(frozen=True)
+class Later:
+    """Where labels lie that come after their rows, and whether they are 0 and 1 alone."""
+
+    url: str
+    binary: bool
+
+
+@dataclass(frozen=True)
 class Fresh:
     """Rows that the data lacks, in its own columns and types."""
 
@@ -42,8 +44,10 @@ class Fresh:
     told: Rows
 
 
-def fresh(url: str, data: Path, columns: Columns, until: datetime) -> Fresh:
+def fresh(url: str, data: Path, columns: Columns, until: datetime, later: Later | None = None) -> Fresh:
     """The rows at `url` with a label that `data`, a Parquet file, lacks by id; sorted, each once.
+
+    Labels that came later win over those of the rows, as they do in a window.
 
     With a time they are later than the newest there, and before `until`, from which on labels are not final. Raises
     ConfigurationError for rows of another shape, EnvironmentFault for a store that does not answer.
@@ -55,9 +59,12 @@ def fresh(url: str, data: Path, columns: Columns, until: datetime) -> Fresh:
     ids = there.select(columns.id).unique().collect()
     newest = there.select(pl.col(columns.time).max()).collect().item() if columns.time else None
     found = pl.DataFrame(schema=schema)
-    for name, source in _files(url):
+    known = None if later is None else labels.read(later.url, binary=later.binary)
+    for name, source in parquet.files(url, "drift.rows"):
         try:
-            rows = _as_pinned(pl.scan_parquet(source, glob=False), schema, name, data)
+            rows = pl.scan_parquet(source, glob=False)
+            rows = rows if known is None else labels.joined(rows, known, columns.id, columns.label)
+            rows = _as_pinned(rows, schema, name, data)
             rows = rows.filter(pl.col(columns.label).is_not_null() & pl.col(columns.id).is_not_null())
             if columns.time:
                 at = pl.col(columns.time)
@@ -65,7 +72,7 @@ def fresh(url: str, data: Path, columns: Columns, until: datetime) -> Fresh:
                 rows = rows.filter((at < last) & (True if newest is None else at > newest))
             found = found.vstack(rows.join(ids.lazy(), on=columns.id, how="anti", maintain_order="left").collect())
         except pl.exceptions.PolarsError as wrong:
-            raise ConfigurationError(f"{name} cannot be read as rows of {data.name}: {_line(wrong)}.") from wrong
+            raise ConfigurationError(f"{name} cannot be read as rows of {data.name}: {parquet.line(wrong)}.") from wrong
     order = [*([columns.time] if columns.time else []), columns.id]
     once = found.unique(subset=columns.id, keep="first", maintain_order=True).sort(order, maintain_order=True)
     return Fresh(once, _told(once, columns.time))
@@ -102,33 +109,6 @@ def _as_pinned(rows: pl.LazyFrame, schema: pl.Schema, name: str, data: Path) -> 
     return rows.select(pl.col(column).cast(kind, strict=True) for column, kind in schema.items())
 
 
-def _files(url: str) -> Iterator[tuple[str, Any]]:
-    """Each Parquet file under a URL, by name, with what polars reads it from."""
-    import fsspec  # noqa: PLC0415 - only where rows are read
-
-    shown = masked(url)
-    try:
-        store, root = fsspec.core.url_to_fs(url)
-    except (ValueError, ImportError) as error:
-        raise ConfigurationError(f"drift.rows is {shown}, which cannot be read here: {_line(error)}.") from error
-    protocol = store.protocol
-    is_local = not LOCAL.isdisjoint({protocol} if isinstance(protocol, str) else protocol)
-    there = _asked(shown, lambda: [root] if store.isfile(root) else store.find(root) if store.exists(root) else None)
-    if there is None:
-        raise ConfigurationError(f"drift.rows is {shown}, and nothing is there; write the rows there, or mend it.")
-    for path in sorted(there):
-        if path.endswith(".parquet") and not path.rpartition("/")[2].startswith((".", "_")):
-            yield path, path if is_local else io.BytesIO(_asked(shown, partial(store.cat_file, path)))
-
-
-def _asked(shown: str, ask: Callable[[], Any]) -> Any:
-    """What a store answers. Raises EnvironmentFault where it does not."""
-    try:
-        return ask()
-    except Exception as error:  # each kind of storage raises its own
-        raise EnvironmentFault(f"the rows at {shown} cannot be read: {_line(error)}; run this again.") from error
-
-
 def _told(frame: pl.DataFrame, time: str | None) -> Rows:
     if time is None or frame.is_empty():
         return Rows(rows=frame.height)
@@ -139,7 +119,3 @@ def _told(frame: pl.DataFrame, time: str | None) -> Rows:
 def _iso(moment: Any) -> str:
     zoned = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return str(zoned.isoformat(timespec="seconds"))
-
-
-def _line(error: Exception) -> str:
-    return quiet(masked(" ".join(str(error).split())))[:300].rstrip(".")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ci.adapters import files
-from ci.adapters.rows import Columns
+from ci.adapters.rows import Columns, Later
 from ci.commands.merged import PARAMS
 from ci.core.drift import rules
 from ci.core.errors import ConfigurationError, did_you_mean
@@ -19,13 +19,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Declared:
-    """The rules, and the data: its file, its columns, how many days labels take, and how it is split, in words."""
+    """The rules, and the data: its file, its columns, how many days labels take, and how it is split, in words.
+
+    `later` is where labels lie that come after their rows.
+    """
 
     rules: Rules
     file: str
     columns: Columns
     delay_days: int
     split: str
+    later: Later | None = None
 
 
 def of(base: Base, model: str) -> Declared:
@@ -43,7 +47,8 @@ def of(base: Base, model: str) -> Declared:
         raise ConfigurationError(
             f"{path} has no whole `data` and `split`; run `trunkline check`.", file=path
         ) from wrong
-    return Declared(found, file, columns, delay if found.delay_days is None else found.delay_days, words)
+    later = Later(found.labels, raw.get("task") == "binary") if found.labels else None
+    return Declared(found, file, columns, delay if found.delay_days is None else found.delay_days, words, later)
 
 
 def _split(split: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ci.adapters import bot, dvc, files, forge, git, locks
-from ci.commands import collect, full
+from ci.commands import collect, full, spending
 from ci.commands.lineage import LOCK
 from ci.core import handover
 from ci.core.bot import Proposal
@@ -66,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         _append(root, line, args.branch, entries, verdict, lineage)
     return 0
+    spending.write(root, line, verdict)
 
 
 def _append(

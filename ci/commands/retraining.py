@@ -14,14 +14,14 @@ from time import time as now
 from typing import TYPE_CHECKING
 
 from ci.adapters import bot, dvc, files, git, kept, locks, rows, templates, trees
-from ci.commands import data, declared, merged
+from ci.commands import data, declared, merged, spending
 from ci.commands.lineage import LOCK, of_head
 from ci.core import handover
 from ci.core.bot import Proposal
 from ci.core.errors import ConfigurationError, EnvironmentFault
 from ci.core.lineage import all_entries_of, of_lock
 from ci.core.loglines import quiet
-from ci.core.records import Outcome, Timings, Verdict
+from ci.core.records import Outcome, Verdict
 from ci.core.reporting.markdown import clip, escape
 from ci.core.retraining import deciding, pins, telling
 from ci.core.retraining.deciding import LABELS, Standing
@@ -175,7 +175,7 @@ class Retraining:
         """The rows whose labels are final: of whole days, where they have a time."""
         known = datetime.fromtimestamp(now(), UTC) - timedelta(days=said.delay_days)
         until = known.replace(hour=0, minute=0, second=0, microsecond=0)
-        return rows.fresh(url, tree / self._path / said.file, said.columns, until)
+        return rows.fresh(url, tree / self._path / said.file, said.columns, until, said.later)
 
     def _made(self, tree: Path, said: Declared, file: str, fresh: Fresh) -> Pin:
         """The data with those rows, in DVC's cache and remote: the same for the same rows."""
@@ -200,7 +200,9 @@ class Retraining:
 
     def _propose(self, said: Declared, file: str, held: Held[Record], proposed: Proposed, decision: Decision) -> None:
         """The pull request as it should be. Its number is kept last: a label that a person took off stays off."""
-        view = telling.view(self.drift, decision.words, proposed, self._cost(), said.split)
+        view = telling.view(
+            self.drift, decision.words, proposed, spending.cost(self.root, self.forge, self.model), said.split
+        )
         proposal = Proposal(
             branch=self._branch,
             title=telling.title(self.model, proposed.rows),
@@ -245,11 +247,6 @@ class Retraining:
         if lineage is not None and lineage.data_hash == proposed.pin.md5:
             made[LOCK] = handover.merged(dvc.lock(read(LOCK)), trained)
         return made
-
-    def _cost(self) -> telling.Cost:
-        """What the last full training took, where its times lie here."""
-        path = self.root / "artifacts" / self.model / "full" / "timings.json"
-        return telling.Cost(sum(files.read_record(path, Timings).seconds.values()) if path.is_file() else None)
 
     def _say(self, words: str) -> None:
         print(f"{self.model}: {quiet(words)}")

@@ -9,7 +9,9 @@ import pytest
 import yaml
 
 from ci.adapters import kept, trees
-from ci.core.records import Outcome, Verdict
+from ci.adapters.forge.local import Local
+from ci.commands import spending
+from ci.core.records import Change, Outcome, Verdict
 from tests.retraining import BRANCH, MODEL, ROWS, Yard, calm, drifted, finding, frame, yard
 
 if TYPE_CHECKING:
@@ -101,12 +103,36 @@ def test_again_it_is_the_same_and_newer_rows_wait_for_the_cooldown(there: Yard) 
 
 
 def test_a_label_that_a_person_took_off_stays_off(there: Yard) -> None:
-    from ci.adapters.forge.local import Local
-
     (pull,) = there.pulls("open")
     Local(there.root)._write(pull.model_copy(update={"labels": ("retraining",)}))
     there.retrain(at=1)
     assert there.pulls("open")[0].labels == ("retraining",)
+
+
+def test_the_cost_is_what_the_last_training_took_wherever_it_was(there: Yard) -> None:
+    assert "not known: no full training has left its times" in there.pulls("open")[0].body
+    verdict = Verdict(
+        model=MODEL,
+        mode="full",
+        task="binary",
+        commit=None,
+        base_commit=None,
+        candidate_hash=None,
+        verdict=Outcome.PASS,
+        blocks=False,
+        summary="",
+        change=Change(rows_after=3000),
+        seconds={"train": 700.0, "prepare": 20.0, "latency": 5000.0},
+    )
+    for _ in range(2):
+        spending.write(there.root, Local(there.root), verdict)
+    there.retrain(at=1)
+    assert "about 12 min 00 s of training on 3,000 rows" in there.pulls("open")[0].body
+    here = there.root / "artifacts/churn/full/timings.json"
+    here.parent.mkdir(parents=True, exist_ok=True)
+    here.write_text('{"model": "churn", "mode": "full", "seconds": {"train": 60}}')
+    there.retrain(at=2)
+    assert "about 60 s of training" in there.pulls("open")[0].body
 
 
 def test_what_was_trained_on_it_stays_on_the_branch_also_when_the_base_conflicts(there: Yard) -> None:

@@ -93,6 +93,8 @@ def test_the_lock_is_committed_to_the_branch_once(handed: Handed) -> None:
     assert handed.entries("change") == handed.handed_over() != handed.entries("change^")
     head = handed.git("rev-parse", "change")
     assert "change has it already" in handed.publish().stdout
+    spent = json.loads(handed.git("show", "refs/trunkline/training/churn:spent.json"))
+    assert (spent["model"], spent["rows"], spent["seconds"] > 0) == ("churn", 7000, True)
     assert handed.git("rev-parse", "change") == head
     assert handed.host.git("worktree", "list").count("\n") == 0
     assert handed.host.git("status", "--porcelain") == "", "what is checked out is not touched"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from ci.core.records import Part, Record
+from ci.core.records import Part, Record, Seconds
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+STAGES = frozenset({"validate", "prepare", "train", "evaluate", "profile"})
 How = Literal["merged", "closed", "withdrawn"]
 
 
@@ -60,3 +64,15 @@ class Retraining(Record):
     pushed: tuple[float, ...] = ()
     proposed: Proposed | None = None
     past: Past | None = None
+
+
+class Spent(Record):
+    """spent.json of one model: what its last full training took, and how many raw rows it had."""
+
+    seconds: Seconds
+    rows: int | None
+
+
+def took(seconds: Mapping[str, float]) -> float:
+    """Of what each stage took, what a training does: without what measures and judges its result."""
+    return sum(spent for stage, spent in seconds.items() if stage in STAGES)

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from ci.adapters import rows
-from ci.adapters.rows import Columns
+from ci.adapters.rows import Columns, Later
 from ci.core.errors import ConfigurationError, EnvironmentFault
 from tests.retraining import START, frame
 
@@ -90,6 +90,51 @@ def test_a_url_of_fsspec_is_read_as_a_folder_is(data: Path, place: Path) -> None
     store.pipe_file("/new/rows/a.parquet", (place / "a.parquet").read_bytes())
     assert rows.fresh("memory://new/rows", data, PLAIN, UNTIL).told.rows == 50
     assert rows.fresh(f"file://{place}", data, PLAIN, UNTIL).told.rows == 50
+
+
+def known(place: Path, name: str, ids: list[int], label: list[int], **more: object) -> Path:
+    """A file of labels that came later."""
+    place.mkdir(exist_ok=True)
+    pl.DataFrame({"id": ids, "label": label, **more}).write_parquet(place / name)
+    return place
+
+
+def test_rows_get_the_labels_that_came_later_and_of_several_the_latest(data: Path, place: Path, tmp_path: Path) -> None:
+    unknown = pl.when(pl.col("key") < 102).then("left")
+    frame(100, 10).with_columns(left=unknown).write_parquet(place / "a.parquet")
+    frame(110, 2).drop("left").write_parquet(place / "b.parquet")
+    own = frame(100, 2)["left"].to_list()
+    at = [datetime(2026, 11, day, tzinfo=UTC) for day in (3, 2, 1)]
+    there = known(tmp_path / "labels", "a.parquet", [103, 104, 103], [1, 0, 0], time=at)
+    known(there, "b.parquet", [104, 105, 110, 100], [1, 1, 1, 1 - own[0]], time=[at[0]] * 4, row=[0, 1, 0, 0])
+    assert rows.fresh(str(place), data, PLAIN, UNTIL, Later(str(there), True)).frame.select("key", "left").rows() == [
+        (100, 1 - own[0]),
+        (101, own[1]),
+        (103, 1),
+        (104, 1),
+        (110, 1),
+    ]
+    known(there, "c.parquet", [103], [0])  # where not all have a time, the last in order counts
+    assert (103, 0) in rows.fresh(str(place), data, PLAIN, UNTIL, Later(str(there), True)).frame["key", "left"].rows()
+
+
+@pytest.mark.parametrize(
+    ("label", "words"),
+    [([2], r"a label is 2 \(id 103\); expected 0 or 1"), ([float("nan")], "a label is nan")],
+)
+def test_labels_that_are_none_stop_it(data: Path, place: Path, tmp_path: Path, label: list[int], words: str) -> None:
+    frame(100, 10).write_parquet(place / "a.parquet")
+    there = known(tmp_path / "labels", "a.parquet", [103], label)
+    with pytest.raises(ConfigurationError, match=words):
+        rows.fresh(str(place), data, PLAIN, UNTIL, Later(str(there), True))
+    pl.DataFrame({"key": [1], "label": [1]}).write_parquet(there / "a.parquet")
+    with pytest.raises(ConfigurationError, match="have no column 'id'"):
+        rows.fresh(str(place), data, PLAIN, UNTIL, Later(str(there), True))
+    (there / "a.parquet").write_bytes(b"PAR1")
+    with pytest.raises(ConfigurationError, match=r"a\.parquet cannot be read as labels"):
+        rows.fresh(str(place), data, PLAIN, UNTIL, Later(str(there), True))
+    with pytest.raises(ConfigurationError, match=r"drift\.labels is .* nothing is there"):
+        rows.fresh(str(place), data, PLAIN, UNTIL, Later(str(there / "none"), True))
 
 
 def test_what_cannot_be_rows_is_told_with_what_to_do(data: Path, place: Path) -> None:
