@@ -21,6 +21,7 @@ from ci.core.lineage import of_lock
 from ci.core.loglines import quiet
 from ci.core.params import NAME
 from ci.core.reporting.markdown import COMMENT_LIMIT, ROOM
+from ci.core.retraining import telling
 
 if TYPE_CHECKING:
     import argparse
@@ -57,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     verdict = collect.of_leg(args.records, args.model, args.sha, "full")
     entries = handover.entries(_text(args.lock), args.model, str(args.lock))
     lineage = _lineage(entries, verdict, args.lock)
-    if (code := exit_code([verdict])) != 0:
+    if (code := exit_code([verdict], decided=telling.is_of(args.branch, args.model))) != 0:
         print(f"{args.model}: not published: {quiet(verdict.summary)}")
         return code
     line = forge.of(root)
@@ -65,8 +66,8 @@ def run(args: argparse.Namespace) -> int:
         _propose(root, line, entries, verdict, lineage)
     else:
         _append(root, line, args.branch, entries, verdict, lineage)
-    return 0
     spending.write(root, line, verdict)
+    return 0
 
 
 def _append(

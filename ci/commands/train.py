@@ -13,6 +13,7 @@ from ci.commands import stages
 from ci.core.errors import ConfigurationError, EnvironmentFault
 from ci.core.gating.verdict import exit_code
 from ci.core.lineage import all_stages_of
+from ci.core.retraining import telling
 
 if TYPE_CHECKING:
     from ci.core.lineage import Lineage
@@ -26,6 +27,9 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL")
     parser.add_argument(
         "--processes", type=_count, metavar="N", help=f"train in N processes of this machine ({PROCESSES})"
+    )
+    parser.add_argument(
+        "--branch", help="what is trained: on the model's retrain/MODEL an inconclusive verdict is refused, too"
     )
     parser.set_defaults(run=run)
 
@@ -49,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         verdict = full.judged(root, model, stale)
         written = report.write_full(root, verdict)
         print_verdicts([verdict])
-        if (code := exit_code([verdict])) != 0:
+        if (code := exit_code([verdict], decided=telling.is_of(args.branch, model))) != 0:
             return code
         dvc.push(root, all_stages_of(model, full.MODE))
         known = lineage.of_worktree(root, model)

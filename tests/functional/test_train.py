@@ -198,6 +198,11 @@ def test_a_gate_that_fails_refuses_and_nothing_is_pushed_or_registered(line: Pro
 def test_a_stage_that_stops_is_told(line: Project) -> None:
     features = line.root / "ml/models/churn/features.py"
     features.write_text(features.read_text() + '\nraise ValueError("no features")\n')
+def test_on_the_branch_of_a_retraining_what_is_inconclusive_is_refused(line: Project) -> None:
+    line.trunkline("train", "churn", "--branch", "retrain/churn", code=4)
+    line.trunkline("train", "churn", "--branch", "change")
+
+
     line.run("trunkline", "train", "churn", code=1)
     problem = verdict(line).problem
     assert problem is not None

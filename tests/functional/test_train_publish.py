@@ -203,6 +203,17 @@ def test_a_verdict_that_refuses_is_not_published(handed: Handed) -> None:
     assert handed.git("rev-parse", "change") == handed.sha
 
 
+def test_an_inconclusive_candidate_of_a_retraining_is_not_published_and_its_check_is_red(handed: Handed) -> None:
+    record = json.loads((handed.records / "train-churn/churn/full/verdict.json").read_text())
+    assert (record["verdict"], record["blocks"]) == ("inconclusive", False)
+    handed.git("branch", "retrain/churn", handed.sha)
+    handed.git("branch", "retrain/fraud", handed.sha)
+    assert "churn: not published: churn is inconclusive" in handed.publish(branch="retrain/churn", code=4).stdout
+    assert handed.git("rev-parse", "retrain/churn") == handed.sha
+    handed.publish(branch="retrain/fraud")  # not the branch of this model's retraining
+    assert handed.git("rev-parse", "retrain/fraud^") == handed.sha
+
+
 def change_verdict(handed: Handed, change: Callable[[dict[str, Any]], object]) -> None:
     path = handed.records / "train-churn/churn/full/verdict.json"
     record = json.loads(path.read_text())

@@ -294,6 +294,9 @@ def test_what_is_trained_is_the_branch_as_it_was_pushed() -> None:
         assert code["with"]["ref"] == head
     (publish,) = [step for step in jobs["publish"]["steps"] if step.get("run", "").startswith("trunkline publish ")]
     assert publish["env"]["SHA"] == head
+    (train,) = [step for step in jobs["train"]["steps"] if step.get("run", "").startswith("trunkline train ")]
+    assert train["run"] == 'trunkline train "$MODEL" --branch "$BRANCH"', "that of a retraining stays red"
+    assert train["env"]["BRANCH"] == publish["env"]["BRANCH"]
 
 
 def test_the_required_check_always_runs() -> None:

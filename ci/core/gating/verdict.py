@@ -64,18 +64,21 @@ def conclude(
     )
 
 
-def exit_code(verdicts: Sequence[Verdict]) -> int:
-    """The worst of several: 1 or 2 where a stage stopped for that, 3 refused, 4 inconclusive and it blocks, or 0."""
-    codes = {_exit_code(verdict) for verdict in verdicts}
+def exit_code(verdicts: Sequence[Verdict], *, decided: bool = False) -> int:
+    """The worst of several: 1 or 2 where a stage stopped for that, 3 refused, 4 inconclusive and it blocks, or 0.
+
+    With `decided` whatever is inconclusive blocks.
+    """
+    codes = {_exit_code(verdict, decided=decided) for verdict in verdicts}
     return next((code for code in WORST_FIRST if code in codes), 0)
 
 
-def _exit_code(verdict: Verdict) -> int:
+def _exit_code(verdict: Verdict, *, decided: bool) -> int:
     if verdict.problem is not None and verdict.problem.exit_code in (1, 2):
         return verdict.problem.exit_code
     if verdict.verdict is Outcome.FAIL:
         return 3
-    return 4 if verdict.blocks else 0
+    return 4 if verdict.blocks or (decided and verdict.verdict is Outcome.INCONCLUSIVE) else 0
 
 
 def overall(results: Sequence[GateResult]) -> tuple[Outcome, bool]:

@@ -63,6 +63,11 @@ def branch(model: str) -> str:
     return f"retrain/{model}"
 
 
+def is_of(name: str | None, model: str) -> bool:
+    """Whether a branch is that one: there an inconclusive candidate is refused, since it is not shown to help."""
+    return name == branch(model)
+
+
 def title(model: str, new: Rows) -> str:
     """Of pull request and commit."""
     return f"Retrain {model} on {plural(new.rows, 'new row')}"

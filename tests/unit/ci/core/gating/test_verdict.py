@@ -90,6 +90,9 @@ def test_the_exit_code_of_several_is_the_worst() -> None:
     assert exit_code([passes, undecided]) == 4
     assert exit_code([undecided, refused, passes]) == 3
     assert exit_code([refused, broken]) == 2
+    unsure = concluded(gate("a", INCONCLUSIVE))
+    assert [exit_code([unsure, passes], decided=decided) for decided in (False, True)] == [0, 4]
+    assert exit_code([passes], decided=True) == 0
 
 
 def test_the_record_survives_its_file() -> None:
