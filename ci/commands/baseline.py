@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from ci.core.records import OldRows
+
 RECORDS = ("predictions.parquet", "evaluation.json", "training.json")
 
 
@@ -81,6 +83,10 @@ class Against(ABC):
             words = f"{self.name} {self.commit[:12]} cannot be evaluated: {failure.message}"
             return Baseline(kind=self.kind, status="missing", commit=self.commit, reason=words), None
 
+    def old_rows(self, model: str) -> OldRows | None:  # noqa: ARG002 - the champion alone was judged on rows of its own
+        """What the candidate makes of the test rows that this was judged on, where a gate asks for that."""
+        return None
+
     @abstractmethod
     def _why_none(self) -> str:
         """Why there is no commit."""
@@ -113,7 +119,7 @@ class Against(ABC):
         key = f"{commit} {files.md5(here / 'test.parquet')}\n"
         if (kept / "key").is_file() and (kept / "key").read_text() == key and _is_whole(kept):
             return kept
-        tree = self._worktree(commit)
+        tree = self.worktree(commit)
         made = tree / "artifacts" / model
         self._bring_up(tree, model)
         shutil.rmtree(kept, ignore_errors=True)
@@ -125,7 +131,8 @@ class Against(ABC):
         files.write_text(kept / "key", key)
         return kept
 
-    def _worktree(self, commit: str) -> Path:
+    def worktree(self, commit: str) -> Path:
+        """The commit, in a worktree that shares DVC's cache."""
         if self._tree is None:
             tree = self.root / ".trunkline" / "baseline"
             git.add_worktree(self.root, tree, commit)

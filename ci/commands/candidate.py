@@ -40,6 +40,7 @@ def judge(root: Path, model: str, against: Against, stale: dict[str, Any]) -> Ve
         require_locked(root, model, against)
         _measure_latency(root, model, mode)
     baseline, rows_before = (None, None) if failed else against.of(model)
+    old = against.old_rows(model) if baseline is not None and baseline.status == "compared" else None
     verdict = gate.gate_model(
         root,
         model,
@@ -47,13 +48,15 @@ def judge(root: Path, model: str, against: Against, stale: dict[str, Any]) -> Ve
         candidate=None,
         baseline_dir=here / "baseline" if baseline is not None and baseline.status == "compared" else None,
         baseline=baseline,
+        old_dir=here / "old" if old is not None else None,
         commit=against.head,
         base_commit=base,
         change=_change(root, model, against, rows_before),
         cached=tuple(stage.split("@")[0] for stage in stages_of(model, mode) if stage not in stale),
         built_in=built_in,
     )
-    if not failed and not (baseline and baseline.status == "missing" and base):  # it may be there next time
+    missing = (baseline is not None and baseline.status == "missing" and base) or (old is not None and old.problem)
+    if not failed and not missing:  # what is missing may be there next time
         key = _key(root, model, against, built_in)
         files.write_text(here / gate.KEY, f"{key} {files.md5(here / 'verdict.json')}\n")
     return verdict

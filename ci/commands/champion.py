@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ci.core.lineage import Lineage
+    from ci.core.records import OldRows
 
 
 def lineage_of(root: Path, model: str) -> Lineage | None:
@@ -65,6 +66,15 @@ class Champion(Against):
         else:
             more = f"but dvc.lock pins another version there; look at who changed it (`trunkline audit {model}`)"
         raise ConfigurationError(f"{said}, {more}.", file=path_at_hand(self.root, model))
+
+    def old_rows(self, model: str) -> OldRows | None:
+        """What the candidate makes of the test rows that the champion was judged on, where a gate asks for that."""
+        from ci.commands import oldrows  # noqa: PLC0415 - polars and numpy stay out of what judges nothing
+
+        _, gates = gate.gates_of(self.root, model, gate.root_params(self.root))
+        if self.lineage is None or not any(one.rows == "old" for one in gates):
+            return None
+        return oldrows.made(self, model, self.lineage)
 
     def _why_none(self) -> str:
         return "nothing is in production yet"

@@ -13,6 +13,7 @@ from ci.core.records import (
     Evaluation,
     Latency,
     Mode,
+    OldRows,
     Problem,
     Record,
     Task,
@@ -94,6 +95,24 @@ def beside(evidence: Evidence, baseline: Baseline | None, directory: Path | None
         baseline=baseline.model_copy(update=known),
         baseline_training=training,
         baseline_rows=None if same else predictions.read(directory / "predictions.parquet"),
+    )
+
+
+def on_old_rows(
+    evidence: Evidence, directory: Path | None, *, words: Collection[str], days: Collection[str]
+) -> Evidence:
+    """The same with the candidate's scores of the champion's own test rows, where `directory` has them."""
+    old = _optional(directory / "old.json", OldRows) if directory is not None else None
+    if directory is None or old is None or evidence.evaluation is None:
+        return evidence
+    if old.model_hash != evidence.evaluation.model_hash or evidence.baseline is None or evidence.baseline_rows is None:
+        return evidence
+    scored = directory / "predictions.parquet"
+    return replace(
+        evidence,
+        old=old,
+        old_rows=predictions.read(scored, words=words, days=days) if old.scored and not old.problem else None,
+        old_baseline=None if old.problem else predictions.read(directory / "champion.parquet"),
     )
 
 

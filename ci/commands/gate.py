@@ -54,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
             candidate=args.candidate,
             baseline_dir=baseline_dir if baseline_dir.is_dir() else None,
             baseline=_at_hand(root, model, mode, baseline_dir),
+            old_dir=root / "artifacts" / model / mode / "old" if args.baseline is None else None,
             commit=git.head(root),
             base_commit=None,
             change=Change(),
@@ -81,6 +82,7 @@ def gate_model(
     candidate: Path | None,
     baseline_dir: Path | None,
     baseline: Baseline | None,
+    old_dir: Path | None = None,
     commit: str | None,
     base_commit: str | None,
     change: Change,
@@ -108,6 +110,7 @@ def gate_model(
     words, days = gates.columns(declared, mode)
     seen = evidence.gather(here, candidate or here / mode, mode, task, words=words, days=days)
     seen = evidence.beside(seen, baseline, baseline_dir)
+    seen = evidence.on_old_rows(seen, old_dir, words=words, days=days)
     judged, metrics = gates.judge(declared, seen, params)
     results = (*built_in, *judged)
     waivers.require_slices(aside, results)

@@ -122,6 +122,28 @@ class Latency(Record):
     p99_ms: float
 
 
+class OldRows(Record):
+    """<mode>/old/old.json: the test rows that the champion (of `commit`) was judged on, scored by a candidate.
+
+    `scored` of the `rows` are not among the candidate's own test rows, `trained` it was trained on. `problem` says why
+    they could not be scored.
+    """
+
+    mode: Mode
+    model_hash: str
+    commit: str
+    rows: int
+    scored: int
+    trained: int
+    problem: str | None = None
+
+    @property
+    def words(self) -> str:
+        """How many they are, and how many of them prove nothing of rows that the candidate has not seen."""
+        trained = f", of which the candidate was trained on {self.trained:,}" if self.trained else ""
+        return f"the {self.rows:,} test rows that the champion was judged on{trained}"
+
+
 class Timings(Record):
     """<mode>/timings.json: wall seconds of each stage when it last really ran."""
 
@@ -249,6 +271,7 @@ class Verdict(Record):
     violations: tuple[Violation, ...] = ()
     waivers: tuple[Waiver, ...] = ()
     baseline: Baseline | None = None
+    old: OldRows | None = None
     change: Change = Change()
     curves: tuple[Curve, ...] = ()
     seconds: dict[str, Seconds] = {}

@@ -59,10 +59,13 @@ def challenged(production: Project, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="module")
 def renewed(production: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A candidate trained on new data. Not to be changed."""
+    """A candidate trained on new data, which lacks the customers of two years. Not to be changed."""
     project = production.copy(tmp_path_factory.mktemp("renewed") / "line")
-    simulate = ("-m", "ml.models.churn.simulate", "--rows", "7500", "--seed", "7", "--out")
-    project.run("python", *simulate, "data/churn/customers.parquet")
+    project.edit("ml/models/churn/params.yaml", "rows: old, margin: 0.01", "rows: old, margin: 0.002")
+    path = project.root / "data/churn/customers.parquet"
+    rows = pl.read_parquet(path).filter(pl.col("contract") != "two-year")
+    path.unlink()
+    rows.write_parquet(path)
     project.run("dvc", "commit", "--quiet", "--force", "data.dvc")
     shutil.rmtree(project.root / "artifacts")
     project.trunkline("train", "churn", code=None)
@@ -195,14 +198,14 @@ def test_a_gate_that_fails_refuses_and_nothing_is_pushed_or_registered(line: Pro
     assert "roc\\_auc.min" in (line.root / "artifacts/churn/full/report.md").read_text()
 
 
-def test_a_stage_that_stops_is_told(line: Project) -> None:
-    features = line.root / "ml/models/churn/features.py"
-    features.write_text(features.read_text() + '\nraise ValueError("no features")\n')
 def test_on_the_branch_of_a_retraining_what_is_inconclusive_is_refused(line: Project) -> None:
     line.trunkline("train", "churn", "--branch", "retrain/churn", code=4)
     line.trunkline("train", "churn", "--branch", "change")
 
 
+def test_a_stage_that_stops_is_told(line: Project) -> None:
+    features = line.root / "ml/models/churn/features.py"
+    features.write_text(features.read_text() + '\nraise ValueError("no features")\n')
     line.run("trunkline", "train", "churn", code=1)
     problem = verdict(line).problem
     assert problem is not None
@@ -257,11 +260,39 @@ def test_on_new_data_the_champion_is_scored_on_the_new_rows_by_its_own_code(rene
     found = verdict(renewed)
     assert found.baseline is not None
     assert found.baseline.status == "compared", found.baseline.reason
-    assert (found.change.rows_before, found.change.rows_after) == (7000, 7500)
+    assert (found.change.rows_before, found.change.rows_after) == (7000, 5359)
     here = renewed.root / "artifacts/churn/full"
     ours, theirs = (pl.read_parquet(here / name) for name in ("predictions.parquet", "baseline/predictions.parquet"))
     assert ours["row_id"].to_list() == theirs["row_id"].to_list()
     assert ours["score"].to_list() != theirs["score"].to_list()
+
+
+def test_a_candidate_that_forgot_is_refused_though_it_does_well_on_the_newest_rows(renewed: Project) -> None:
+    found = verdict(renewed)
+    gates = {gate.gate: gate for gate in found.gates}
+    old = gates["roc_auc.no_worse_than.champion.on_old_rows"]
+    assert gates["roc_auc.no_worse_than.champion"].verdict is Outcome.PASS
+    assert [gate for gate in found.gates if gate.blocks] == [old]
+    assert (old.verdict, found.verdict) == (Outcome.FAIL, Outcome.FAIL)
+    here = renewed.root / "artifacts/churn/full"
+    mine, theirs = (pl.read_parquet(here / "old" / f"{name}.parquet") for name in ("predictions", "champion"))
+    assert mine["row_id"].to_list() == theirs["row_id"].to_list()
+    assert mine["label"].to_list() == theirs["label"].to_list()
+    again = pl.read_parquet(here / "predictions.parquet").join(mine, on=["row_id", "score"], how="semi")
+    assert found.old is not None
+    assert (found.old.rows, found.old.scored, found.old.trained) == (old.n, mine.height - again.height, 0)
+    assert found.old.scored == mine["contract"].value_counts().filter(pl.col("contract") == "two-year")["count"][0]
+    report = (here / "report.md").read_text()
+    assert f"forgotten is asked on the {mine.height:,} test rows that the champion was judged on" in report
+    assert "the champion's own test rows" in report
+
+
+def test_on_the_same_rows_nothing_more_is_scored(challenged: Challenge) -> None:
+    gates = {gate.gate: gate for gate in verdict(challenged.project).gates}
+    new, old = (gates[f"roc_auc.no_worse_than.champion{on}"] for on in ("", ".on_old_rows"))
+    assert (old.value, old.baseline, old.n) == (new.value, new.baseline, new.n)
+    folder = challenged.project.root / "artifacts/churn/full/old"
+    assert sorted(path.name for path in folder.iterdir()) == ["champion.parquet", "key", "old.json"]
 
 
 def test_a_champion_that_cannot_read_the_new_rows_leaves_it_undecided(production: Project, tmp_path: Path) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ci.core.statistics.rows import Pairing, pair
 
 if TYPE_CHECKING:
-    from ci.core.records import Baseline, Evaluation, Latency, Mode, Task, Training, Validation
+    from ci.core.records import Baseline, Evaluation, Latency, Mode, OldRows, Task, Training, Validation
     from ci.core.statistics.rows import Rows
 
 
@@ -26,6 +26,10 @@ class Evidence:
     baseline: Baseline | None = None
     baseline_training: Training | None = None
     baseline_rows: Rows | None = None
+    old: OldRows | None = None
+    old_rows: Rows | None = None
+    """The candidate's scores of the champion's own test rows; None where its own test rows hold all of them."""
+    old_baseline: Rows | None = None
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,23 @@ def compare(evidence: Evidence) -> Comparison:
     if isinstance(pairing, str):
         return Comparison(baseline.kind, why_not=pairing, owed=owed)
     return Comparison(baseline.kind, pairing=pairing)
+
+
+def compare_on_old_rows(evidence: Evidence, new: Comparison) -> Comparison:
+    """The same on the champion's own test rows; `new` itself where those are the candidate's, or none are compared."""
+    old, rows, baseline = evidence.old, evidence.old_rows or evidence.rows, evidence.old_baseline
+    if new.pairing is None:
+        return new
+    if old is None or rows is None or baseline is None:
+        why_not = old.problem if old else "the champion's own test rows are not at hand"
+        return Comparison(new.kind, why_not=why_not)
+    if old.scored == 0 and old.rows == len(rows):
+        return new
+    fault = baseline.fault(evidence.task)
+    pairing = f"in the champion's predictions of its own test rows, {fault}" if fault else pair(rows, baseline)
+    if isinstance(pairing, str):
+        return Comparison(new.kind, why_not=pairing)
+    return Comparison(new.kind, pairing=replace(pairing, note=f"on {old.words}"))
 
 
 def _pairing(evidence: Evidence) -> Pairing | str:

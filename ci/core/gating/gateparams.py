@@ -33,14 +33,20 @@ MODES: tuple[Mode, ...] = ("smoke", "full")
 
 RuleName = Literal["min", "max", "no_worse_than"]
 BaselineName = Literal["merge_base", "champion"]
+RowsName = Literal["new", "old"]
 JUDGED: dict[BaselineName, Mode] = {"merge_base": "smoke", "champion": "full"}
 """The mode in which candidates are compared with each baseline."""
+
+
+OLD_ROWS = "the champion's own test rows"
 
 
 class NoWorseThan(Declared):
     """A relative rule: candidate minus baseline may fall short by `margin`, in the metric's unit."""
 
     baseline: BaselineName
+    rows: RowsName = "new"
+    """Old ones are the test rows that the champion was judged on, new ones those of the candidate."""
     margin: Annotated[float, Field(ge=0)]
 
 
@@ -66,7 +72,7 @@ class GateEntry(Declared):
 
 @dataclass(frozen=True)
 class Gate:
-    """One gate. `limit` is the bound, or the margin where there is a `baseline`."""
+    """One gate. `limit` is the bound, or the margin where there is a `baseline`; `rows` says on which test rows."""
 
     metric: Metric
     rule: RuleName
@@ -77,16 +83,23 @@ class Gate:
     min_rows: int
     confidence: float
     on_inconclusive: Policy
+    rows: RowsName = "new"
 
     def name(self, column: str | None = None, value: str | None = None) -> names.GateName:
         """Its name, or that of one of its slices."""
         rule = f"{self.rule}.{self.baseline}" if self.baseline else self.rule
+        rule = f"{rule}.{names.ON_OLD_ROWS}" if self.rows == "old" else rule
         return names.GateName(self.metric.label, rule, column, value)
 
     @property
     def words(self) -> str:
         """The rule for people: `min 0.3`, `no worse than merge_base by 0.01`."""
-        return f"no worse than {self.baseline} by {self.limit:g}" if self.baseline else f"{self.rule} {self.limit:g}"
+        where = f" on {OLD_ROWS}" if self.rows == "old" else ""
+        return (
+            f"no worse than {self.baseline} by {self.limit:g}{where}"
+            if self.baseline
+            else f"{self.rule} {self.limit:g}"
+        )
 
 
 def parse_model(
@@ -159,6 +172,7 @@ def _gate(data: Any, place: Place, task: Task, defaults: Defaults) -> Gate:
         min_rows=entry.min_rows or defaults.min_rows,
         confidence=confidence,
         on_inconclusive=entry.on_inconclusive or defaults.on_inconclusive,
+        rows=entry.no_worse_than.rows if entry.no_worse_than else "new",
     )
 
 
@@ -196,6 +210,10 @@ def _rule(entry: GateEntry, place: Place) -> tuple[RuleName, float, BaselineName
         found = [rule for rule, _ in given] + (["no_worse_than"] if relative else [])
         raise place.error(f"a gate has one of min, max and no_worse_than; found {' and '.join(found) or 'none'}.")
     if relative is not None:
+        if relative.rows == "old" and relative.baseline != "champion":
+            raise place.at("no_worse_than", "rows").error(
+                "old rows are those that the champion was judged on; write baseline: champion, or leave 'rows' out."
+            )
         return "no_worse_than", relative.margin, relative.baseline
     return (*given[0], None)
 
@@ -218,6 +236,8 @@ def _require_plain(entry: GateEntry, place: Place) -> None:
     for key in ("slices", "min_rows", "confidence"):
         if getattr(entry, key) is not None:
             raise place.at(key).error(f"{entry.metric} is one number, not taken over rows; leave '{key}' out.")
+    if entry.no_worse_than and entry.no_worse_than.rows == "old":
+        raise place.at("no_worse_than", "rows").error(f"{entry.metric} is not taken over rows; leave 'rows' out.")
     if entry.no_worse_than and entry.metric.startswith("latency"):
         raise place.at("no_worse_than").error(
             f"{entry.metric} is measured on this machine alone, so no baseline has it; give it a max."

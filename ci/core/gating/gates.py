@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ci.core.gating.evidence import compare
+from ci.core.gating.evidence import compare, compare_on_old_rows
+from ci.core.gating.gateparams import OLD_ROWS
 from ci.core.gating.recordgates import on_record
 from ci.core.gating.results import check, metric_row, result, schema
 from ci.core.gating.rules import Finding, family, incomparable
@@ -14,13 +15,13 @@ from ci.core.statistics.measure import Resampling
 from ci.core.statistics.populations import populations, slices
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ci.core.gating.evidence import Comparison, Evidence
     from ci.core.gating.gateparams import Gate
     from ci.core.params import Root
     from ci.core.records import Mode
-    from ci.core.statistics.populations import Population
+    from ci.core.statistics.populations import Population, Slice
     from ci.core.statistics.rows import Rows
 
 Judgement = tuple[tuple[GateResult, ...], tuple[MetricRow, ...]]
@@ -58,14 +59,43 @@ def _judge_rows(gates: Sequence[Gate], evidence: Evidence, rows: Rows, compariso
     if fault is not None:
         return tuple(result(gate, None, None, Finding(Outcome.FAIL, fault)) for gate in gates), ()
     how = Resampling(root.defaults.gates.resamples, root.defaults.seed)
-    found = populations(gates, evidence.task, rows, comparison, how)
-    results: list[GateResult] = []
-    for gate in gates:
-        parts = [found[one] for column in gate.slices for one in slices(rows, column)]
-        results += _judge_gate(gate, parts or [found[None]], comparison)
+    on_old = compare_on_old_rows(evidence, comparison)
+    apart = [gate for gate in gates if gate.rows == "old"] if on_old is not comparison else []
+    mine = [gate for gate in gates if gate not in apart]
+    found = populations(mine, evidence.task, rows, comparison, how)
+    results = [one for gate in mine for one in _judge_gate(gate, _parts(gate, rows, found), comparison)]
     confidence = root.defaults.gates.confidence
     metrics = [metric_row(part, metric, comparison, confidence) for part in found.values() for metric in part.measured]
+    if apart:
+        more, lines = _judge_old_rows(apart, evidence, on_old, how, confidence)
+        results, metrics = [*results, *more], [*metrics, *lines]
     return tuple(results), tuple(metrics)
+
+
+def _judge_old_rows(
+    gates: Sequence[Gate], evidence: Evidence, comparison: Comparison, how: Resampling, confidence: float
+) -> Judgement:
+    """Gates on the rows that the champion was judged on, which are not the candidate's own."""
+    if comparison.pairing is None:
+        refusals = [(gate, incomparable(gate, comparison)) for gate in gates]
+        return tuple(result(gate, None, None, refusal) for gate, refusal in refusals if refusal), ()
+    rows = comparison.pairing.rows
+    fault = rows.fault(evidence.task)
+    if fault is not None:
+        words = f"on the champion's own test rows, {fault}"
+        return tuple(result(gate, None, None, Finding(Outcome.FAIL, words)) for gate in gates), ()
+    found = populations(gates, evidence.task, rows, comparison, how)
+    results = [one for gate in gates for one in _judge_gate(gate, _parts(gate, rows, found), comparison)]
+    lines = [metric_row(part, metric, comparison, confidence) for part in found.values() for metric in part.measured]
+    named = [
+        line.model_copy(update={"slice": f"{line.slice}, {OLD_ROWS}" if line.slice else OLD_ROWS}) for line in lines
+    ]
+    return tuple(results), tuple(named)
+
+
+def _parts(gate: Gate, rows: Rows, found: Mapping[Slice | None, Population]) -> list[Population]:
+    """The sets of rows that a gate asks."""
+    return [found[one] for column in gate.slices for one in slices(rows, column)] or [found[None]]
 
 
 def _judge_gate(gate: Gate, parts: Sequence[Population], comparison: Comparison) -> list[GateResult]:

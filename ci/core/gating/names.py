@@ -1,7 +1,7 @@
 """The grammar of gate names: built and taken apart here alone.
 
 `roc_auc.min`, `average_precision[AMOUNT_BAND=high].no_worse_than.merge_base`, `check.loss_falls`, `schema`,
-`full_training`.
+`roc_auc.no_worse_than.champion.on_old_rows`, `full_training`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ SCHEMA = "schema"
 FULL_TRAINING = "full_training"
 WAIVER = "waiver"
 PROBLEM = "problem"
+ON_OLD_ROWS = "on_old_rows"
 CHECKS = (
     "beats_base_rate",
     "gradients_finite",
@@ -25,7 +26,7 @@ CHECKS = (
 """What smoke training may ask of itself; not every mode and kind asks all of it."""
 
 _GATE = re.compile(
-    r"(?P<metric>[^\[\]=]+?)(\[(?P<column>[^\]=]+)=(?P<value>.*)\])?\.(?P<rule>min|max|no_worse_than\.\w+)"
+    r"(?P<metric>[^\[\]=]+?)(\[(?P<column>[^\]=]+)=(?P<value>.*)\])?\.(?P<rule>min|max|no_worse_than\.\w+(\.on_old_rows)?)"
 )
 
 

@@ -56,6 +56,7 @@ def conclude(
         violations=evidence.validation.violations if evidence.validation else (),
         waivers=tuple(waivers),
         baseline=evidence.baseline,
+        old=evidence.old,
         change=change or Change(),
         curves=tuple(curves),
         seconds=dict(seconds or {}),

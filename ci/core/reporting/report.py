@@ -218,7 +218,18 @@ def _compared(verdict: Verdict, limits: Limits) -> str:
     if baseline.status == "missing":
         return f"Nothing to compare with: {clip(baseline.reason, limits.text)}"
     where = f" ({short(baseline.commit)})" if baseline.commit else ""
-    return f"Compared with {name}{where} on the same rows."
+    return f"Compared with {name}{where} on the same rows.{_forgotten(verdict, limits)}"
+
+
+def _forgotten(verdict: Verdict, limits: Limits) -> str:
+    """Whether anything was forgotten: where that is asked, and what the answer does not say."""
+    old = verdict.old
+    if old is None:
+        return ""
+    if old.problem:
+        return f" Whether anything was forgotten is not known: {clip(old.problem, limits.text)}"
+    seen = " Rows that it was trained on show that, and not how well it does on rows it has not seen."
+    return f" Whether anything was forgotten is asked on {old.words}.{seen if old.trained else ''}"
 
 
 def _tally(gates: Sequence[GateRow]) -> str:

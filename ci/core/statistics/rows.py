@@ -83,7 +83,7 @@ def pair(candidate: Rows, baseline: Rows) -> Pairing | str:
     if candidate.ids.dtype.kind == baseline.ids.dtype.kind and np.array_equal(candidate.ids, baseline.ids):
         mine = theirs = np.arange(len(candidate))
     else:
-        mine, theirs = _shared(candidate.ids, baseline.ids)
+        mine, theirs = shared(candidate.ids, baseline.ids)
     if not len(mine):
         return "candidate and baseline share no evaluation row (by row_id)"
     differing = int(np.count_nonzero(candidate.label[mine] != baseline.label[theirs]))
@@ -95,7 +95,7 @@ def pair(candidate: Rows, baseline: Rows) -> Pairing | str:
     return Pairing(candidate.take(mine), baseline.score[theirs], note)
 
 
-def _shared(mine: NDArray[Any], theirs: NDArray[Any]) -> tuple[Ints, Ints]:
+def shared(mine: NDArray[Any], theirs: NDArray[Any]) -> tuple[Ints, Ints]:
     """Positions of the ids in both, in the order of the first."""
     if mine.dtype.kind != theirs.dtype.kind:
         return np.empty(0, np.int64), np.empty(0, np.int64)

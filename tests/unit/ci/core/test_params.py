@@ -147,6 +147,8 @@ def model(*lines: str, task: str = "binary", head: str = "") -> str:
             "in full mode alone is there",
         ),
         ("metric: roc_auc, no_worse_than: {baseline: merge_base, margin: 0}, modes: [full]", "write modes: [smoke]"),
+        ("metric: roc_auc, no_worse_than: {baseline: merge_base, rows: old, margin: 0}", "write baseline: champion"),
+        ("metric: rows, no_worse_than: {baseline: champion, rows: old, margin: 0}", "leave 'rows' out"),
         ("metric: roc_auc, min: 0.5, slices: BAND", "'gates[0].slices' is 'BAND'"),
         ("metric: roc_auc, min: 0.5, slice: [BAND]", "did you mean 'slices'?"),
         ("metric: roc_auc, min: 0.5, on_inconclusive: wait", "known are: block, warn"),

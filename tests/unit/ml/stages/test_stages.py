@@ -17,12 +17,14 @@ import pytest
 import yaml
 
 from ci.core.records import Evaluation, Latency, Problem, Training
+from ml import params
 from ml.errors import StageError
 from ml.files import md5, write_json
+from ml.kinds import Job, tabular
 from ml.models.churn import features
 from ml.models.churn.simulate import simulate
 from ml.profiles.profile import Profile
-from ml.stages import evaluate, latency, prepare, profile, rescore, train
+from ml.stages import evaluate, latency, oldrows, prepare, profile, rescore, train
 from ml.stages.run import run
 
 STAGES = {
@@ -416,3 +418,42 @@ def test_evaluation_needs_no_training_library() -> None:
     code = "import sys, ml.stages.evaluate, ml.kinds.tabular; print(sorted({'torch', 'skl2onnx'} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("anew", [False, True])
+def test_rows_that_another_version_was_judged_on_are_scored_once_and_by_whom_trained_is_told(
+    done: Path, root: Path, anew: bool
+) -> None:
+    here = root / "artifacts/churn/smoke"
+    shutil.copytree(done, here)
+    own, learned = pl.read_parquet(done / "predictions.parquet"), pl.read_parquet(done / "train.parquet")
+    ids = pl.concat([own["row_id"].head(40), learned["customer_id"].head(25)])
+    out = root / "old"
+    out.mkdir()
+    pl.DataFrame({"row_id": ids}).write_parquet(out / "champion.parquet")
+    write_json(out / "old.json", {"rows": 65})
+    named = Namespace(model="churn", mode="smoke", out=out, raw=root / "data/churn", anew=anew)
+    if not anew:  # what is known is taken as it is
+        own = own.with_columns(score=0.5)
+        own.write_parquet(here / "predictions.parquet")
+    assert run("oldrows", oldrows.body, named, root=root) == 0
+    assert json.loads((out / "old.json").read_text()) == {"rows": 65, "scored": 65 if anew else 25, "trained": 25}
+    made = pl.read_parquet(out / "predictions.parquet")
+    assert made["row_id"].to_list() == sorted(ids)
+    shared = made.join(own, on="row_id")
+    assert shared.height == 40
+    assert np.allclose(shared["score"], shared["score_right"])
+    pl.DataFrame({"row_id": [*ids, 10**9]}).write_parquet(out / "champion.parquet")
+    assert run("oldrows", oldrows.body, named, root=root) == 1
+    assert "rows to score; pull the data again" in problem(root).message
+
+
+def test_features_of_old_rows_look_back_as_in_preparing(tmp_path: Path) -> None:
+    shutil.copy("ml/models/fraud/params.yaml", tmp_path)
+    job = Job("fraud", params.load(tmp_path / "params.yaml", "full"), 1)
+    source, raw = tmp_path / "transactions.parquet", transactions(60)
+    raw.write_parquet(source)
+    wanted = pl.col("TX_DATETIME") >= pl.lit(datetime(2026, 2, 26))  # noqa: DTZ001  as above
+    made = oldrows.made(job, source, raw.filter(wanted)["TRANSACTION_ID"])
+    assert made.height == raw.filter(wanted).height > 0
+    assert made.equals(tabular.made(job, raw, source).filter(wanted))

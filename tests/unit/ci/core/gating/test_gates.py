@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from ci.core.errors import ConfigurationError
 from ci.core.gating.gates import columns, judge
 from ci.core.gating.rules import family
 from ci.core.gating.waivers import apply as waive
-from ci.core.records import Baseline, Check, Outcome, Validation, Violation, Waiver
+from ci.core.records import Baseline, Check, OldRows, Outcome, Validation, Violation, Waiver
 from ci.core.statistics import measure as measuring
 from tests.unit.ci.core import cases
 
@@ -404,3 +405,77 @@ def test_holm_is_not_stricter_than_it_must_be() -> None:
     close = cases.measured(0.0215 + 0.015 * rng.normal(size=999), 0.0215)
     assert [finding.verdict for finding in family(gate, [close, *easy], "")] == [PASS] * 5
     assert family(gate, [close] * 5, "")[0].verdict is INCONCLUSIVE
+
+
+# --- the champion's own test rows ------------------------------------------------------------------
+
+OLD = "metric: roc_auc, no_worse_than: {baseline: champion, rows: old, margin: 0.02}"
+NEW = "metric: roc_auc, no_worse_than: {baseline: champion, margin: 0.02}"
+
+
+def on_old_rows(*, knows: float = 2.5, **given: Any) -> Any:
+    """A candidate that is as good as the champion on 1,000 new rows; on 600 others, the champion's own, it `knows`."""
+    mine, theirs = two(better=2.5, worse=2.5)
+    label, score = cases.scored(600, seed=3, lift=2.5)
+    ids, band = np.arange(2000, 2600), np.where(np.arange(600) % 2, "low", "high")
+    there = cases.rows(label, cases.scored(600, seed=3, lift=knows)[1], ids=ids, BAND=band)
+    baseline = Baseline(kind="champion", status="compared", commit="c" * 40, reason="the champion")
+    old = OldRows(model="a", mode="full", model_hash="new", commit="c" * 40, rows=600, scored=600, trained=200)
+    usual = {"old": old, "old_rows": there, "old_baseline": cases.rows(label, score, ids=ids)}
+    return cases.evidence(mine, theirs, mode="full", baseline=baseline, **(usual | given))
+
+
+def test_what_the_candidate_forgot_fails_though_the_newest_rows_pass() -> None:
+    lines = f"- {{{NEW}}}\n- {{{OLD}}}"
+    new, old = judged(lines, on_old_rows(knows=0.5))
+    assert (new.verdict, new.n) == (PASS, 1000)
+    assert (old.gate, old.verdict, old.n, old.blocks) == ("roc_auc.no_worse_than.champion.on_old_rows", FAIL, 600, True)
+    assert old.reason.endswith(
+        "on the 600 test rows that the champion was judged on, of which the candidate was trained on 200"
+    )
+    assert [one.verdict for one in judged(lines, on_old_rows())] == [PASS, PASS]
+    sliced = judged(f"- {{{OLD}, slices: [BAND]}}", on_old_rows(knows=0.5))
+    assert [(one.slice, one.verdict, one.n) for one in sliced] == [("BAND=high", FAIL, 300), ("BAND=low", FAIL, 300)]
+
+
+def test_metrics_on_old_rows_are_named_as_such_and_leave_the_others_alone() -> None:
+    gates, evidence = cases.gates(f"- {{{OLD}}}"), on_old_rows()
+    _, metrics = judge(gates, evidence, cases.root())
+    _, without = judge((), evidence, cases.root())
+    assert metrics[: len(without)] == without
+    assert {row.slice for row in metrics[len(without) :]} == {"the champion's own test rows"}
+
+
+def test_rows_that_the_candidate_has_itself_are_not_measured_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = spy(monkeypatch)
+    evidence = on_old_rows()
+    same = evidence.old.model_copy(update={"rows": 1000, "scored": 0, "trained": 0})
+    evidence = replace(evidence, old=same, old_rows=None, old_baseline=evidence.baseline_rows)
+    new, old = judged(f"- {{{NEW}}}\n- {{{OLD}}}", evidence)
+    assert (new.value, new.difference, new.reason) == (old.value, old.difference, old.reason)
+    assert len(calls) == 1
+    some = same.model_copy(update={"rows": 400})
+    held = replace(evidence, old=some, old_baseline=evidence.baseline_rows.take(np.arange(400)))
+    (part,) = judged(f"- {{{OLD}}}", held)
+    assert part.n == 400
+    assert part.reason.endswith("on the 400 test rows that the champion was judged on")
+
+
+def test_old_rows_that_could_not_be_scored_are_no_pass() -> None:
+    old = on_old_rows().old
+    unread = on_old_rows(old=old.model_copy(update={"problem": "no column x"}), old_rows=None, old_baseline=None)
+    for evidence, words in (
+        (unread, "nothing to compare with: no column x"),
+        (on_old_rows(old=None), "nothing to compare with: the champion's own test rows are not at hand"),
+    ):
+        result = one(OLD, evidence)
+        assert (result.verdict, result.reason, result.blocks) == (INCONCLUSIVE, words, False)
+        assert one(f"{OLD}, on_inconclusive: block", evidence).blocks
+    broken = replace(on_old_rows(), old_rows=on_old_rows().old_rows.take(np.arange(300)))
+    assert one(OLD, broken).n == 300
+    nan = cases.rows(broken.old_baseline.label, np.full(600, np.nan), ids=broken.old_baseline.ids)
+    failed = one(OLD, replace(broken, old_rows=nan))
+    assert (failed.verdict, failed.reason) == (
+        FAIL,
+        "on the champion's own test rows, 600 of 600 scores are NaN or infinite",
+    )

@@ -30,9 +30,15 @@ def test_gate_names(text: str, name: str) -> None:
 def test_slice_names() -> None:
     gate = cases.gate("metric: roc_auc, slices: [BAND], no_worse_than: {baseline: champion, margin: 0.1}")
     assert str(gate.name("BAND", "high")) == "roc_auc[BAND=high].no_worse_than.champion"
+    old = cases.gate("metric: roc_auc, slices: [BAND], no_worse_than: {baseline: champion, rows: old, margin: 0.1}")
+    assert str(old.name("BAND", "high")) == "roc_auc[BAND=high].no_worse_than.champion.on_old_rows"
+    assert old.words == "no worse than champion by 0.1 on the champion's own test rows"
 
 
-@given(st.text(max_size=20), st.sampled_from(["min", "max", "no_worse_than.merge_base"]))
+@given(
+    st.text(max_size=20),
+    st.sampled_from(["min", "max", "no_worse_than.merge_base", "no_worse_than.champion.on_old_rows"]),
+)
 def test_names_can_be_taken_apart_whatever_a_slice_is_called(value: str, rule: str) -> None:
     name = names.GateName("roc_auc", rule, "BAND", value.replace("\n", " ").replace("\r", " "))
     assert names.parse(str(name)) == name
