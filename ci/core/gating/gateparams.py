@@ -94,7 +94,7 @@ class Gate:
     @property
     def words(self) -> str:
         """The rule for people: `min 0.3`, `no worse than merge_base by 0.01`."""
-        where = f" on {OLD_ROWS}" if self.rows == "old" else ""
+        where = " on its test rows" if self.rows == "old" else ""
         return (
             f"no worse than {self.baseline} by {self.limit:g}{where}"
             if self.baseline

@@ -32,7 +32,7 @@ def test_slice_names() -> None:
     assert str(gate.name("BAND", "high")) == "roc_auc[BAND=high].no_worse_than.champion"
     old = cases.gate("metric: roc_auc, slices: [BAND], no_worse_than: {baseline: champion, rows: old, margin: 0.1}")
     assert str(old.name("BAND", "high")) == "roc_auc[BAND=high].no_worse_than.champion.on_old_rows"
-    assert old.words == "no worse than champion by 0.1 on the champion's own test rows"
+    assert old.words == "no worse than champion by 0.1 on its test rows"
 
 
 @given(
