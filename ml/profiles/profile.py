@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ml.profiles.seasons import Seasons
+
 SCHEMA_VERSION = 1
 MadeOf = Literal["train", "window"]
 AT_ONCE = 2
@@ -38,6 +40,7 @@ class Profile:
     """What is known of the rows of one model; equal rows give equal bytes, whatever parts they came in.
 
     `hidden` are features whose values the inference log keeps back, `extra` columns that the reference has not.
+    `seasons` are written alone: who judges reads them, and profiles that are read or merged have none.
     """
 
     model: str
@@ -53,6 +56,7 @@ class Profile:
     slices: Slices = field(default_factory=dict)
     hidden: frozenset[str] = frozenset()
     extra: frozenset[str] = frozenset()
+    seasons: Seasons | None = None
 
     def with_rows(
         self,
@@ -113,8 +117,8 @@ class Profile:
         return merged(self, part)
 
     def record(self) -> dict[str, Any]:
-        """As in profile.json."""
-        return {
+        """As in profile.json, which has no `seasons` where they are not known."""
+        found = {
             "schema_version": SCHEMA_VERSION,
             "model": self.model,
             "made_of": self.made_of,
@@ -133,6 +137,7 @@ class Profile:
             "hidden": sorted(self.hidden),
             "extra": sorted(self.extra),
         }
+        return found if self.seasons is None else found | {"seasons": self.seasons.record()}
 
     def to_json(self) -> bytes:
         """profile.json: one line, for it is read by machines and may be long."""
@@ -205,6 +210,7 @@ def merged(one: Profile, two: Profile) -> Profile:
         slices=slices.merged(one.slices, two.slices),
         hidden=one.hidden | two.hidden,
         extra=one.extra | two.extra,
+        seasons=None,
     )
 
 

@@ -110,6 +110,60 @@ class Slice(Part):
     joint: tuple[Cells, Cells] | None
 
 
+class Grouped(Part):
+    """A distribution by stretch of time: `counts` of groups of values in each, and in `whole`, what they are held to.
+
+    Numbers of a group lie from `lower` to `upper`, which are alike where it is one number; categories have none.
+    """
+
+    lower: tuple[float, ...] | None
+    upper: tuple[float, ...] | None
+    whole: tuple[Count, ...]
+    counts: tuple[tuple[Count, ...], ...]
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        for one in (self.lower, self.upper, *self.counts):
+            if one is not None and len(one) != len(self.whole):
+                raise ValueError(f"{len(self.whole)} groups have {len(one)} counts or ends")
+        if self.lower is not None and any(one >= two for one, two in pairwise(self.lower)):
+            raise ValueError("groups do not ascend")
+        return self
+
+
+class Seasons(Part):
+    """Training rows in stretches of `days`, each with its first day and its rows.
+
+    Features are held to all training rows; scores, labels and slices to those of the test rows, as windows are. `joint`
+    are the test rows' scores of label 0 and of label 1, in stretches of the test rows.
+    """
+
+    days: Annotated[int, Field(ge=1)]
+    starts: tuple[str, ...]
+    rows: tuple[Count, ...]
+    columns: dict[str, Grouped]
+    score: Grouped
+    label: Grouped
+    slices: dict[str, dict[str, Grouped]]
+    joint: tuple[Grouped, Grouped] | None
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Self:
+        of_slices = [one for values in self.slices.values() for one in values.values()]
+        for grouped in (*self.columns.values(), self.score, self.label, *of_slices):
+            if len(grouped.counts) != len(self.rows) or len(self.starts) != len(self.rows):
+                raise ValueError(f"{len(self.rows)} stretches have {len(grouped.counts)} rows of counts")
+            for rows, counts in zip(self.rows, grouped.counts, strict=True):
+                if sum(counts) > rows:
+                    raise ValueError(f"a stretch counts {sum(counts):,} values of {rows:,} rows")
+        if self.joint and (len(self.joint[0].whole), len(self.joint[0].counts)) != (
+            len(self.joint[1].whole),
+            len(self.joint[1].counts),
+        ):
+            raise ValueError("both labels are not in the same groups and stretches")
+        return self
+
+
 class Profile(Record):
     """profile.json: the summary of a reference or of a window.
 
@@ -130,6 +184,7 @@ class Profile(Record):
     slices: dict[str, dict[str, Slice]] = Field(default_factory=dict)
     hidden: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
+    seasons: Seasons | None = None
 
     @property
     def labelled(self) -> int:

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from argparse import Namespace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import polars as pl
 import pytest
 import yaml
 
+from ci.core.drift.profiles import parse_profile
 from ci.core.records import Evaluation, Latency, Problem, Training
 from ml import params
 from ml.errors import StageError
@@ -129,6 +130,33 @@ def test_slices_may_be_of_any_column_and_are_in_the_order_of_the_rows(done: Path
         assert each.joint is not None
         of_value = judged.filter(pl.col("tech_support") == value)
         assert each.joint[1].total == of_value["label"].sum()
+
+
+def test_rows_with_a_time_tell_their_seasons(done: Path, root: Path) -> None:
+    folder = root / "artifacts/churn/smoke"
+    shutil.copytree(done, folder)
+    assert parse_profile(json.loads((done / "profile.json").read_text()), "profile.json").seasons is None
+    for name in ("train.parquet", "test.parquet"):
+        rows = pl.read_parquet(folder / name)
+        at = datetime(2025, 1, 6, tzinfo=UTC) + pl.duration(hours=24 * 10 * pl.int_range(pl.len()) // pl.len() * 6)
+        rows.with_columns(at=at).write_parquet(folder / name)
+    change(root, "churn", "data", time="at")
+    change(root, "churn", "drift", days=10)
+    assert stage(root, "profile") == 0
+    found = parse_profile(json.loads((folder / "profile.json").read_text()), "profile.json").seasons
+    assert found is not None
+    assert (found.days, found.starts[1]) == (10, "2025-01-16")
+    train, tested = pl.read_parquet(folder / "train.parquet"), pl.read_parquet(folder / "predictions.parquet")
+    assert sum(found.rows) <= train.height
+    assert set(found.columns) == {*features.FEATURES, *features.CATEGORICAL}
+    assert sum(map(sum, found.score.counts)) == sum(map(sum, found.label.counts)) == sum(found.rows)
+    assert sum(found.score.whole) == tested.height
+    assert found.joint is not None
+    assert [sum(one.whole) for one in found.joint] == [(tested["label"] == label).sum() for label in (0, 1)]
+    assert set(found.slices["contract"]) == set(tested["contract"].unique())
+    change(root, "churn", "drift", days="week")
+    assert stage(root, "profile") == 1
+    assert "'drift.days' is 'week'; expected a whole number of days" in problem(root).message
 
 
 @pytest.mark.parametrize(
