@@ -11,6 +11,7 @@ import json
 import shutil
 import threading
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ from ci import cli
 from ci.commands import lineage
 from ci.core.release import Version, dump, path_of, release
 from ml.profiles.profile import Profile
+from ml.profiles.seasons import Scored, Seasons
 from ml.serve import log_files
 from ml.serve.log_files import Header
 from ml.serve.log_store import Store
@@ -158,14 +160,25 @@ class Watched:
         for name in ("schema.py", "features.py", "model.py"):
             self.write(f"ml/models/{model}/{name}", "")
 
-    def train(self, profile: bytes | None = None, *, without: str | None = None) -> Lineage:
-        """Pin model, rows, predictions and profile, all of which DVC's cache and remote have; one stage may not run."""
-        features = rows(4_000, seed=99)
+    def train(
+        self, profile: bytes | None = None, *, without: str | None = None, weeks: Sequence[float] = ()
+    ) -> Lineage:
+        """Pin model, rows, predictions and profile, all of which DVC's cache and remote have; one stage may not run.
+
+        With `weeks`, the rows are of so many, each with its mean amount.
+        """
+        each = [rows(1_000, seed=99 + week, amount=amount) for week, amount in enumerate(weeks)]
+        features = pl.concat(each) if each else rows(4_000, seed=99)
         labels, score = outcomes(features, seed=99), scores(features)
         trained_on = features.with_columns(customer_id=pl.int_range(pl.len()), churn=pl.Series(labels))
-        judged = pl.DataFrame({"row_id": range(4_000), "label": labels, "score": score, "plan": features["plan"]})
+        judged = features.select(pl.int_range(pl.len()).alias("row_id"), label=labels, score=score, plan="plan")
         found = Profile("churn", "train", md5(self.onnx)).with_rows(features, features.columns)
         found = found.with_scores(score, labels.astype(np.float64), binary=True)
+        if weeks:
+            time = END - 400 * DAY + pl.duration(minutes=pl.int_range(features.height) * 7 * 24 * 60 // 1_000)
+            scored = Scored(features.select(time).to_series(), score, labels.astype(np.float64), features)
+            seasons = Seasons.of(features, found.columns, scored, scored, 7, {}, binary=True)
+            found = replace(found, seasons=seasons)
         contents = {
             "prepare": parquet(trained_on),
             "train": self.onnx,

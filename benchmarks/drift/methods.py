@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import reduce
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 from scipy.stats import chi2_contingency, ks_2samp
 
-from benchmarks.drift.streams import LABEL, SCORE
+from benchmarks.drift.streams import LABEL, SCORE, TIME
 from ci.core.drift.judge import judge
 from ci.core.drift.profiles import parse_profile
 from ci.core.drift.quality import quality
@@ -24,9 +24,10 @@ from ci.core.drift.rules import Rules
 from ci.core.statistics.measure import Resampling
 from ci.core.statistics.rows import Rows
 from ml.profiles import profile as made
+from ml.profiles.seasons import Scored, Seasons
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from benchmarks.drift.streams import Stream
     from ci.core.drift.profiles import Profile
@@ -37,7 +38,7 @@ ALPHA, DRIFT_SHARE = 0.05, 0.5
 RESAMPLES, CONFIDENCE = 200, 0.95
 MOST_ROWS = 2_000  # of a reference and of a window that Evidently gets
 LONG = 100  # days
-MOST_JUDGED = 20_000  # rows that are resampled, of either side
+MOST_JUDGED = 40_000  # rows that are resampled, of either side
 REMEMBERED = 21  # days of earlier records that are handed on
 
 
@@ -60,7 +61,6 @@ def trunkline(stream: Stream, *, labels: bool = True) -> Watched:
     origin = trained(stream)
     reference = read(origin)
     days = [profiled(stream, day, index, origin) for index, day in enumerate(stream.days)]
-    periods = [read(part) for part in _periods(stream)]
     every = stream.window if len(stream.days) > LONG else 1
     found, records = Watched(), list["Drift"]()
     late: Profile | None = None
@@ -82,7 +82,6 @@ def trunkline(stream: Stream, *, labels: bool = True) -> Watched:
             earlier=records[-REMEMBERED:],
             quality=rows,
             labelled=late,
-            periods=periods,
         )
         records.append(drift)
         found.alarms[end - 1] = bool(drift.alarms)
@@ -153,24 +152,26 @@ def profiled(stream: Stream, day: pl.DataFrame, index: int, against: Any = None)
 
 
 def trained(stream: Stream) -> Any:
-    """The reference: features of the rows that were trained on, scores and labels of the test rows."""
+    """The reference: features of the rows that were trained on, scores and labels of the test rows, and seasons."""
     days = [
         profiled(stream, day.select(stream.features), index - len(stream.train))
         for index, day in enumerate(stream.train)
     ]
-    return reduce(made.merged, days).with_scores(
+    found = reduce(made.merged, days).with_scores(
         stream.test.get_column(SCORE).to_numpy(), stream.test.get_column(LABEL).to_numpy().astype(float), binary=True
     )
-
-
-def _periods(stream: Stream) -> Iterator[Any]:
-    """Stretches of the training data as long as a window, where its days are known."""
-    for start in range(0, len(stream.train) - stream.window + 1, stream.window):
-        part = stream.train[start : start + stream.window]
-        yield reduce(
-            made.merged,
-            [profiled(stream, day, start + index - len(stream.train)) for index, day in enumerate(part)],
+    if TIME not in stream.test.columns:
+        return found
+    rows = pl.concat([day for day in stream.train if day.height])
+    train, test = (
+        Scored(
+            frame.get_column(TIME), frame.get_column(SCORE).to_numpy(), frame.get_column(LABEL).to_numpy() * 1.0, frame
         )
+        for frame in (rows, stream.test)
+    )
+    taken = rows.select(stream.features)
+    seasons = Seasons.of(taken, found.columns, train, test, stream.window, {}, binary=True)
+    return replace(found, seasons=seasons)
 
 
 def whole(days: Sequence[Any], *, scores_only: bool = False) -> Profile:
@@ -187,14 +188,15 @@ def read(profile: Any) -> Profile:
 
 
 def _rows(days: Sequence[pl.DataFrame], most: int) -> Rows:
-    frame = pl.concat([day.select(SCORE, LABEL) for day in days])
+    names = [name for name in (SCORE, LABEL, TIME) if name in days[0].columns]
+    frame = pl.concat([day.select(names) for day in days])
     frame = frame.gather_every(-(-frame.height // most))
     return Rows(
         ids=np.arange(frame.height),
         label=frame.get_column(LABEL).to_numpy().astype(float),
         score=frame.get_column(SCORE).to_numpy(),
         columns={},
-        days={},
+        days={TIME: days_of(frame)} if TIME in frame.columns else {},
     )
 
 
@@ -203,7 +205,12 @@ def qualities(
 ) -> tuple[QualityRow, ...]:
     """What reports show of scores and labels, window against reference, of `most` rows on either side."""
     mine, theirs = _rows(window, most), _rows(reference, most)
-    return quality((), "binary", mine, theirs, rules, Resampling(RESAMPLES, 1), CONFIDENCE)
+    return quality((), "binary", mine, theirs, rules, Resampling(RESAMPLES, 1), CONFIDENCE, TIME)
+
+
+def days_of(frame: pl.DataFrame) -> Any:
+    """Days since 1970."""
+    return frame.get_column(TIME).dt.date().to_physical().cast(pl.Int64).to_numpy()
 
 
 def _sorted(column: pl.Series) -> Any:

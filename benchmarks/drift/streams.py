@@ -8,7 +8,7 @@ reference; None where nothing changes but the season.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
-SCORE, LABEL = "score", "label"
+SCORE, LABEL, TIME = "score", "label", "time"
 FIRST = datetime(2026, 1, 5, tzinfo=UTC)  # a Monday
 Kind = Literal["stationary", "seasonal", "abrupt", "gradual"]
 
@@ -42,7 +42,10 @@ CUSTOMERS, TERMINALS = 400, 800  # some 800 transactions a day
 
 @dataclass(frozen=True)
 class Stream:
-    """`train` has the features, `test` and each of `days` score and label as well. `window` is its length in days."""
+    """`train` has the features, `test` and each of `days` score and label as well. `window` is its length in days.
+
+    Where test rows are as old as those of training, both have TIME, and the latter score and label too.
+    """
 
     name: str
     kind: Kind
@@ -78,6 +81,10 @@ def makers() -> dict[str, Callable[[], Stream]]:
         "Handbook, June to August": handbook,
         "elec2, after a whole year": elec2,
         "made year with seasons": seasons,
+        "churn simulator with seasons": partial(churn_seasons, YEAR),
+        "churn simulator with seasons: charges": partial(churn_seasons, WATCHED, CHANGED),
+        "fraud simulator with seasons": partial(fraud_seasons, YEAR),
+        "fraud simulator with seasons: amounts_inflate": partial(fraud_seasons, WATCHED, CHANGED),
     }
     found["car loans (NannyML)"] = car_loan
     for number in (1, 2, 3):
@@ -119,6 +126,26 @@ def of_fraud(name: str, kind: Kind, frame: pl.DataFrame, first: int, change: int
     return scored(name, kind, train, rest[:TEST], rest[TEST:], fraud.FEATURES, change, delay=DELAY)
 
 
+def fraud_seasons(watched: int, change: int | None = None) -> Stream:
+    """Two years of the fraud simulator whose amounts and numbers follow the year, the first of them the reference.
+
+    Amounts go up and down by a quarter, and half as many payments are made in one season as in another; windows are of
+    14 days, since 7 have some 30 frauds, which cluster. From `change` on, all amounts are times 1.5.
+    """
+    first, days = HISTORY + YEAR, HISTORY + YEAR + watched
+    shifts = () if change is None else (Shift("amounts_inflate", first + change, KINDS["amounts_inflate"].strength),)
+    raw = pl.concat(list(blocks(Plan(customers=CUSTOMERS, terminals=TERMINALS, days=days, seed=29, shifts=shifts))))
+    season = (2 * np.pi * pl.col("TX_TIME_DAYS") / YEAR).sin()
+    kept = pl.Series(np.random.default_rng(29).random(raw.height)) < raw.select(0.75 + 0.25 * season).to_series()
+    raw = raw.with_columns(pl.col("TX_AMOUNT") * (1 + 0.25 * season)).filter(kept)
+    frame = fraud.features(raw).rename({"TX_TIME_DAYS": "DAY"}).with_columns(pl.col(fraud.LABEL).alias(LABEL))
+    parts = frame.partition_by("DAY", as_dict=True, include_key=False)
+    by_day = [parts[key] for key in sorted(parts) if int(key[0]) >= HISTORY]
+    name = "fraud simulator with seasons" + ("" if change is None else ": amounts_inflate")
+    kind: Kind = "seasonal" if change is None else "abrupt"
+    return scored(name, kind, by_day[:YEAR], None, by_day[YEAR:], fraud.FEATURES, change, delay=DELAY, window=14)
+
+
 def churn_stationary(seed: int) -> Stream:
     """A year of 200 customers a day, in which the churn simulator changes nothing."""
     raw = simulate(7_000 + 200 * YEAR, seed=1_000 + seed)
@@ -126,6 +153,29 @@ def churn_stationary(seed: int) -> Stream:
     train, test, rest = frame[:4_900], frame[4_900:7_000], frame[7_000:]
     columns = (*churn.FEATURES, *churn.CATEGORICAL)
     return scored(f"churn simulator, year {seed + 1}", "stationary", [train], [test], even(rest, 200), columns)
+
+
+def churn_seasons(watched: int, change: int | None = None) -> Stream:
+    """Two years of some 300 customers a day, the first of them the reference.
+
+    In one season they are those whose charges are high, in the other those whose charges are low, and with them who
+    leaves. From `change` on, all charges are times 1.2.
+    """
+    asked, days = 600, YEAR + watched
+    raw = simulate(asked * days, seed=31).with_columns(DAY=pl.int_range(pl.len()) // asked)
+    charges = raw["monthly_charges"]
+    high = ((charges - charges.mean()) / charges.std()).to_numpy()
+    wanted = 1 / (1 + np.exp(-1.5 * np.sin(2 * np.pi * raw["DAY"].to_numpy() / YEAR) * high))
+    kept = pl.Series(np.random.default_rng(31).random(raw.height) < wanted)
+    if change is not None:
+        later = pl.when(pl.col("DAY") < YEAR + change).then(1.0).otherwise(1.2)
+        raw = raw.with_columns(pl.col("monthly_charges") * later)
+    frame = churn.features(raw).with_columns(pl.col("churn").alias(LABEL)).filter(kept)
+    parts = frame.partition_by("DAY", maintain_order=True, include_key=False)
+    name = "churn simulator with seasons" + ("" if change is None else ": charges")
+    kind: Kind = "seasonal" if change is None else "abrupt"
+    columns = (*churn.FEATURES, *churn.CATEGORICAL)
+    return scored(name, kind, parts[:YEAR], None, parts[YEAR:], columns, change)
 
 
 # --- real and published ones -----------------------------------------------------------------------
@@ -170,12 +220,12 @@ def car_loan() -> Stream:
 def elec2() -> Stream:
     """Electricity in New South Wales since Victoria trades too (May 1997): a year as the reference, the rest watched.
 
-    48 rows a day, so that a window of 14 days has enough.
+    48 rows a day, so that a window of 14 days has enough, and four fifths of one.
     """
     frame = pl.read_parquet(DATA / "elec2.parquet").rename({"y": LABEL})[17_760:]
     days = even(frame, 48)
     columns = ("day", "period", "nswprice", "nswdemand", "vicprice", "vicdemand", "transfer")
-    return scored("elec2, after a whole year", "seasonal", days[:YEAR], None, days[YEAR:], columns, window=14)
+    return scored("elec2, after a whole year", "seasonal", days[:YEAR], None, days[YEAR:], columns, window=14, held=5)
 
 
 def sea(number: int) -> Stream:
@@ -221,21 +271,29 @@ def scored(
     change: int | None = None,
     delay: int = 0,
     window: int = 7,
+    *,
+    held: int = 3,
 ) -> Stream:
     """The stream with the scores of a histogram gradient boosting that learnt from `train`.
 
-    Without `test`, each third day of the training period is kept for it, so that seasons of the score are known too.
+    Without `test`, each `held`-th day of the training period is kept for it, so that its seasons are known too.
     """
-    learnt = list(train) if test is not None else [day for index, day in enumerate(train) if index % 3]
-    held = list(test) if test is not None else list(train[::3])
+    learnt, tested = (list(train), list(test)) if test is not None else apart(train, held)
     score = fitted(pl.concat(learnt), features)
-    known = (
-        list(train) if test is not None else [score(day) if index % 3 == 0 else day for index, day in enumerate(train)]
-    )
+    known = learnt if test is not None else [score(day) if day.height else day for day in learnt]
     watched = score(pl.concat(list(days)))
     ends = np.cumsum([day.height for day in days])
     by_day = [watched[end - day.height : end] for day, end in zip(days, ends.tolist(), strict=True)]
-    return Stream(name, kind, known, score(pl.concat(held)), by_day, features, change, delay, window)
+    return Stream(name, kind, known, score(pl.concat(tested)), by_day, features, change, delay, window)
+
+
+def apart(days: Sequence[pl.DataFrame], held: int) -> tuple[list[pl.DataFrame], list[pl.DataFrame]]:
+    """The days to learn from, as many as all, and each `held`-th one, whose rows are to be judged; rows have TIME."""
+    timed = [
+        day.with_columns((pl.lit(FIRST + timedelta(days=index - len(days)))).alias(TIME))
+        for index, day in enumerate(days)
+    ]
+    return [day[:0] if index % held == 0 else day for index, day in enumerate(timed)], timed[::held]
 
 
 def fitted(frame: pl.DataFrame, features: Sequence[str]) -> Callable[[pl.DataFrame], pl.DataFrame]:

@@ -53,6 +53,15 @@ def columns(path: Path) -> frozenset[str]:
     return frozenset(_table(path).columns)
 
 
+def dated(path: Path) -> frozenset[str]:
+    """The columns that hold a date or time in every row. Raises ConfigurationError as `columns` does."""
+    import polars as pl  # noqa: PLC0415 - as below
+
+    table = _table(path)
+    times = (name for name in table.columns if isinstance(table[name].dtype, pl.Date | pl.Datetime))
+    return frozenset(name for name in times if not table[name].null_count())
+
+
 def _table(path: Path) -> pl.DataFrame:
     import polars as pl  # noqa: PLC0415 - a quarter of a second that only reading costs
 

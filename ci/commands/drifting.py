@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from ci.adapters import drifts, evidently, files, inference_log, pushgateway, templates
 from ci.commands import observed, qualifying, reference, report, weighing, windowing
 from ci.commands.reference import ONNX, TRAINED_ON
-from ci.core.drift import exposition, judge, reading
+from ci.core.drift import exposition, judge, reading, seasons
 from ci.core.drift.estimate import estimate
 from ci.core.drift.findings import Found
 from ci.core.errors import EnvironmentFault, TrunklineError
@@ -151,7 +151,8 @@ class Drifting:
             commit=held_to.commit,
             file=f"ml/models/{self.model}/params.yaml",
         )
-        return drift.model_copy(update={"notes": (*seen.notes, *drift.notes)})
+        notes = (*seen.notes, *drift.notes, *seasons.notes(profile, self.rules))
+        return drift.model_copy(update={"notes": notes})
 
     def _importance(self) -> dict[str, float]:
         """Each feature's weight; of a model whose rows are gone it is not known, which is told."""

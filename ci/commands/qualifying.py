@@ -40,8 +40,17 @@ def by_labels(
     words, days = gates.columns(mine, reference.mode)
     known = predictions.columns(labelled.predictions) & predictions.columns(theirs)
     words, days = (words | set(rules.slices)) & known, days & known
-    rows = [predictions.read(path, words=words, days=days) for path in (labelled.predictions, theirs)]
+    time = _time(reference)
+    window = predictions.read(labelled.predictions, words=words, days=days)
+    rows = predictions.read(theirs, words=words, days=days | (predictions.dated(theirs) & {time}))
     defaults = params.defaults
     how = Resampling(defaults.gates.resamples, defaults.seed)
-    shift = residuals(rows[0], rows[1], rules) if task == "regression" else None
-    return quality(mine, task, rows[0], rows[1], rules, how, defaults.gates.confidence), shift
+    shift = residuals(window, rows, rules) if task == "regression" else None
+    return quality(mine, task, window, rows, rules, how, defaults.gates.confidence, time), shift
+
+
+def _time(reference: Reference) -> str | None:
+    """The column of the rows' time: what was kept of it beside the predictions tells the reference's seasons."""
+    raw, _ = files.read_yaml(reference.root / "ml" / "models" / reference.model / "params.yaml")
+    data = raw.get("data")
+    return data.get("time") if isinstance(data, dict) else None

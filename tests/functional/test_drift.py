@@ -77,6 +77,20 @@ def test_what_drifted_is_found_at_once_and_is_an_alarm_when_it_lasts(model: Watc
     assert len(kept(model)) == 3
 
 
+def test_a_season_that_the_reference_has_is_no_drift(model: Watched) -> None:
+    model.answer(rows(seed=5, amount=75.0))
+    model.look()
+    assert ("data", "amount") in model.found()
+    model.made = model.train(weeks=(50.0, 75.0, 50.0, 25.0, 50.0))
+    model.release()
+    model.answer(rows(seed=5, amount=75.0))
+    model.look()
+    assert model.found() == {}
+    model.declare(f"{{log: {model.log}, days: 6}}")
+    model.look()
+    assert "the reference's seasons of 7" in " ".join(model.record()["notes"])
+
+
 def test_windows_that_overlap_are_no_second_witness(model: Watched) -> None:
     model.answer(rows(amount=75.0))
     for days in (2, 1, 0):

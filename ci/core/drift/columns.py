@@ -14,6 +14,7 @@ from ci.core.drift.findings import Found
 from ci.core.drift.plots import bins
 from ci.core.drift.records import ColumnRow
 from ci.core.drift.schema import alike
+from ci.core.drift.seasons import NONE, beyond, part_of
 from ci.core.drift.significance import adjusted, p_value, two_shares
 
 if TYPE_CHECKING:
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
     from ci.core.drift.profiles import Column, Profile
     from ci.core.drift.records import Kind
     from ci.core.drift.rules import ColumnRule, Rules, Statistic
-
-LEAST_PERIODS = 4
+    from ci.core.drift.seasons import Covered, Season
 
 
 @dataclass(frozen=True)
@@ -39,21 +39,19 @@ class Compared:
 
 
 def compare(
-    reference: Column, window: Column, effect: float, statistic: Statistic | None = None, periods: Sequence[Column] = ()
+    reference: Column, window: Column, effect: float, statistic: Statistic | None = None, season: Season = NONE
 ) -> Compared:
     """How a column is distributed, against the reference.
 
-    `periods` are stretches of the reference as long as the window: what is no further off than one of them is what
-    the seasons of the reference do, so the limit is not below any of theirs.
+    What is no further off than a stretch of the reference as long as the window is what its `season`s do: the limit is
+    not below any of theirs, and certain is what is beyond that.
     """
     common, whole = of_columns(reference, window), "Int" in reference.dtype
     chosen = statistic or default(reference.kind, common)
-    most = limit(chosen, effect, common, whole=whole)
-    if len(periods) >= LEAST_PERIODS:
-        own = [distance(chosen, of_columns(reference, one), whole=whole) for one in periods if one.cells.total]
-        most = max(most, *own)
+    off = season.off(chosen, whole=whole)
     value = distance(chosen, common, whole=whole)
-    return Compared(common, chosen, value, most, p_value(chosen, common, whole=whole))
+    p = p_value(chosen, beyond(common, part_of(off, value, chosen)), whole=whole)
+    return Compared(common, chosen, value, max(limit(chosen, effect, common, whole=whole), off), p)
 
 
 def columns(
@@ -61,14 +59,14 @@ def columns(
     window: Profile,
     rules: Rules,
     importance: Mapping[str, float],
-    periods: Sequence[Profile] = (),
+    covered: Covered,
 ) -> tuple[tuple[ColumnRow, ...], list[Found]]:
-    """A row of every column that both have, and what was found in them.
+    """A row of every column that both have, and what was found in them; `covered` are the reference's seasons.
 
     Tests of one kind are adjusted together; a finding is certain at `rules.false_discoveries` and beyond its limit.
     """
     shared = [name for name in reference.columns if name in window.columns and name not in window.hidden]
-    compared = _compared(shared, reference, window, rules, periods)
+    compared = _compared(shared, reference, window, rules, covered)
     found: list[Found] = []
     rows: dict[str, ColumnRow] = {name: _row(name, reference, window, importance) for name in shared}
     for (name, one), p in zip(compared.items(), adjusted([one.p_value for one in compared.values()]), strict=True):
@@ -78,11 +76,11 @@ def columns(
         if drifted:
             text = words.moved(name, one.statistic, one.value, one.limit, one.common)
             found.append(Found("data", name, text, one.statistic, one.value, one.limit, p, importance.get(name)))
-    return tuple(rows.values()), [*found, *_shares(shared, reference, window, rules, importance)]
+    return tuple(rows.values()), [*found, *_shares(shared, reference, window, rules, importance, covered)]
 
 
 def _compared(
-    shared: Sequence[str], reference: Profile, window: Profile, rules: Rules, periods: Sequence[Profile]
+    shared: Sequence[str], reference: Profile, window: Profile, rules: Rules, covered: Covered
 ) -> dict[str, Compared]:
     """The distributions that can be compared: of one type, with a value on both sides, and not declared as ignored."""
     found = {}
@@ -92,8 +90,7 @@ def _compared(
         if (rule and rule.ignore) or not alike(mine, theirs) or not mine.cells.total or not theirs.cells.total:
             continue
         effect = rule.effect if rule and rule.effect else rules.limits.effect
-        own = [one.columns[name] for one in periods if name in one.columns]
-        found[name] = compare(mine, theirs, effect, rule.statistic if rule else None, own)
+        found[name] = compare(mine, theirs, effect, rule.statistic if rule else None, covered.column(name))
     return found
 
 
@@ -113,17 +110,23 @@ def _row(name: str, reference: Profile, window: Profile, importance: Mapping[str
 
 @dataclass(frozen=True)
 class _Share:
-    """`count` of `of` rows, where the reference has `other` of `of_other`."""
+    """`count` of `of` rows, where the reference has `other` of `of_other`, and `season` more in a stretch."""
 
     found: Found
     count: int
     of: int
     other: int
     of_other: int
+    season: float = 0.0
 
 
 def _shares(
-    shared: Sequence[str], reference: Profile, window: Profile, rules: Rules, importance: Mapping[str, float]
+    shared: Sequence[str],
+    reference: Profile,
+    window: Profile,
+    rules: Rules,
+    importance: Mapping[str, float],
+    covered: Covered,
 ) -> list[Found]:
     """Values that are missing, unseen or out of range, where they are certainly more, and more by the limit."""
     asked: dict[Kind, list[_Share]] = {"missing": [], "unseen": [], "range": []}
@@ -132,20 +135,25 @@ def _shares(
         if not alike(mine, theirs):
             continue  # told as such
         n, m = window.rows, reference.rows
-        for kind, what, most, count, other in (
-            ("missing", _missing(theirs), rules.limits.missing, _lacking(theirs, window), _lacking(mine, reference)),
-            ("unseen", "has categories that are new", rules.limits.unseen, theirs.unseen, _once(mine)),
-            ("range", _beyond(mine), rules.limits.out_of_range, theirs.out_of_range, 2),
+        lacked = _lacking(mine, reference)
+        of_season = max(0.0, covered.missing(name) - lacked / max(m, 1))
+        for kind, what, least, season, count, other in (
+            ("missing", _missing(theirs), rules.limits.missing, of_season, _lacking(theirs, window), lacked),
+            ("unseen", "has categories that are new", rules.limits.unseen, 0.0, theirs.unseen, _once(mine)),
+            ("range", _beyond(mine), rules.limits.out_of_range, 0.0, theirs.out_of_range, 2),
         ):
             if count:
+                most = max(least, season)
                 text = words.share(name, what, count / n, other / max(m, 1), most)
                 one = Found(kind, name, text, value=count / n, limit=most, importance=importance.get(name))  # type: ignore[arg-type]
-                asked[kind].append(_Share(one, count, n, min(other, m), m))  # type: ignore[index]
+                asked[kind].append(_Share(one, count, n, min(other, m), m, season))  # type: ignore[index]
     return [found for shares in asked.values() for found in _certain(shares, rules)]
 
 
 def _certain(shares: Sequence[_Share], rules: Rules) -> list[Found]:
-    p_values = adjusted([two_shares(one.count, one.of, one.other, one.of_other) for one in shares])
+    p_values = adjusted(
+        [two_shares(max(0, one.count - int(one.season * one.of)), one.of, one.other, one.of_other) for one in shares]
+    )
     return [
         replace(one.found, p_value=p)
         for one, p in zip(shares, p_values, strict=True)

@@ -7,6 +7,7 @@ that features say of the label). If that share changed, what the features mean c
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from ci.core.drift import words
 from ci.core.drift.cells import Floats, aligned
 from ci.core.drift.findings import Found
+from ci.core.drift.seasons import part_of
 from ci.core.drift.significance import LEAST_EXPECTED, chi_square_tail
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from ci.core.drift.records import QualityRow
     from ci.core.drift.residuals import Residuals
     from ci.core.drift.rules import Rules
+    from ci.core.drift.seasons import Covered
 
 GROUPS = 10
 """Of scores, at most."""
@@ -39,40 +42,74 @@ def enough_of_each(reference: Profile, window: Profile) -> bool:
     return min(cells.total for cells in (*reference.joint, *window.joint)) >= LEAST_OF_EACH
 
 
-def concept(reference: Profile, window: Profile, rules: Rules, moved: Sequence[str]) -> list[Found]:
+@dataclass(frozen=True)
+class _Apart:
+    """Shares of positives in k groups of scores: `rate` (2, k) of reference and window, `far` (k,) how far they are.
+
+    `weight` (k,) is each group's share of the window, `variance` (k,) what chance does to the difference, `value` what
+    they come to.
+    """
+
+    rate: Floats
+    far: Floats
+    weight: Floats
+    variance: Floats
+    value: float
+
+    def p_value(self, part: float) -> float:
+        """The chance of what is left of the differences without a part of them, 0 to 1."""
+        left = self.far * (1 - part)
+        return chi_square_tail(float((left**2 / self.variance).sum()), len(left))
+
+
+def concept(reference: Profile, window: Profile, rules: Rules, covered: Covered, moved: Sequence[str]) -> list[Found]:
     """Labels that no longer follow from scores; `moved` are the columns whose distribution did.
 
     In groups of alike scores the shares of positives are compared. The root of their mean squared difference, less what
     chance does to it, in standard deviations of the reference's label, has to reach `limits.effect`; and the sum of
-    their squared standardised differences to be certain (chi-square with one degree of freedom a group).
+    their squared standardised differences to be certain (chi-square with one degree of freedom a group). Neither
+    counts what a stretch of the reference's test rows, as long as a window, is off by.
     """
     if reference.joint is None or window.joint is None or window.labelled < rules.least_rows:
         return []
     _, _, counts = aligned([*reference.joint, *window.joint])
+    found = _apart(counts)
+    if found is None:
+        return []
+    season = max((one.value for one in map(_apart, covered.by_label) if one is not None), default=0.0)
+    limit, (rate, weight, far) = max(rules.limits.effect, season), (found.rate, found.weight, found.far)
+    p = found.p_value(part_of(season, found.value, "jensen_shannon"))
+    if p > rules.false_discoveries or found.value < limit:
+        return []
+    most = int((weight * far).argmax())
+    text = (
+        f"labels follow otherwise from scores, {_why(moved)}: where {words.percent(rate[0][most])} were positive, "
+        f"{words.percent(rate[1][most])} are; {words.number(found.value)} deviations off, {words.number(limit)} "
+        "are tolerated"
+    )
+    return [Found("concept", SUBJECT, text, "calibration", found.value, limit, p)]
+
+
+def _apart(counts: Floats) -> _Apart | None:
+    """How far apart labels are in cells of scores (4, k): negatives and positives of the reference, then the window's.
+
+    None where that cannot be told.
+    """
     groups = _grouped(counts)
     rows, positive = groups[0::2] + groups[1::2], groups[1::2]
     if not (rows > 0).all():
-        return []
+        return None
     rate = positive / rows
     pooled = positive.sum(axis=0) / rows.sum(axis=0)
     variance = pooled * (1 - pooled) * (1 / rows).sum(axis=0)
     usual = positive[0].sum() / rows[0].sum()
     deviation = math.sqrt(usual * (1 - usual))
     if not (variance > 0).all() or not deviation:
-        return []
+        return None
     far = np.abs(rate[1] - rate[0])
     weight = rows[1] / rows[1].sum()
-    p = chi_square_tail(float((far**2 / variance).sum()), len(far))
     value = math.sqrt(max(0.0, float(weight @ (far**2 - variance)))) / deviation
-    if p > rules.false_discoveries or value < rules.limits.effect:
-        return []
-    most = int((weight * far).argmax())
-    text = (
-        f"labels follow otherwise from scores, {_why(moved)}: where {words.percent(rate[0][most])} were positive, "
-        f"{words.percent(rate[1][most])} are; {words.number(value)} deviations off, {rules.limits.effect:g} are "
-        "tolerated"
-    )
-    return [Found("concept", SUBJECT, text, "calibration", value, rules.limits.effect, p)]
+    return _Apart(rate, far, weight, variance, value)
 
 
 def of_numbers(found: Residuals | None, rules: Rules, moved: Sequence[str]) -> list[Found]:

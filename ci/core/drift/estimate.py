@@ -14,6 +14,7 @@ import numpy as np
 
 from ci.core.drift.cells import Floats, aligned
 from ci.core.drift.records import EstimateRow
+from ci.core.drift.seasons import Covered
 from ci.core.records import Interval
 from ci.core.statistics.metrics import KINDS, THRESHOLD
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from ci.core.drift.profiles import Profile
     from ci.core.drift.rules import Rules
+    from ci.core.drift.seasons import Season
 
 DRAWS = 200
 SEED = 5
@@ -35,7 +37,8 @@ def estimate(reference: Profile, window: Profile, rules: Rules) -> tuple[Estimat
 
     None where the task is not binary, where reference or window have no scores, or fewer labels or rows than
     `rules.least_rows`. `realised` is the metric itself, of the rows whose label is known, where those are enough.
-    A row is `worse` when its whole interval is beyond the reference's value by more than `rules.quality.margin`.
+    A row is `worse` when its whole interval is beyond the reference's value by more than `rules.quality.margin`, and by
+    more than what is expected to be lost in the worst of the reference's seasons besides.
     """
     if reference.joint is None or window.score is None or reference.labelled < rules.least_rows:
         return ()
@@ -48,14 +51,31 @@ def estimate(reference: Profile, window: Profile, rules: Rules) -> tuple[Estimat
     block = isotonic(positive, negative + positive)
     labels = _expected(block, positive, negative)
     draws = _drawn(block, positive, negative, rows)
+    season = Covered.by(reference, rules).score
     found = []
     for name, measure in METRICS.items():
         own = float(measure(score, positive[None], negative[None])[0])
         value = float(measure(score, (rows * labels)[None], (rows * (1 - labels))[None])[0])
         samples = measure(score, draws, rows - draws)
         realised = float(measure(score, counts[4][None], counts[3][None])[0]) if known else np.nan
-        found.append(_row(name, int(rows.sum()), own, value, samples, realised, rules.quality.margin))
+        margin = rules.quality.margin + _lapse(name, season, score, labels)
+        found.append(_row(name, int(rows.sum()), own, value, samples, realised, margin))
     return tuple(found)
+
+
+def _lapse(name: str, season: Season, score: Floats, labels: Floats) -> float:
+    """What is expected to be lost in the worst stretch, beside the test rows or beside all stretches together.
+
+    The latter, since scores of training rows are surer than others. `labels` (k,) are the chances at each `score` (k,).
+    """
+    if season.lower is None or season.upper is None or not len(season.stretches):
+        return 0.0
+    middle = np.clip((season.lower + season.upper) / 2, 0.0, 1.0)
+    chance = np.interp(middle, score, labels)
+    counts = np.stack([season.whole, season.stretches.sum(axis=0), *season.stretches])
+    values = METRICS[name](middle, counts * chance, counts * (1 - chance))
+    sign = 1.0 if KINDS[name].higher_is_better else -1.0
+    return max(0.0, float(np.nanmax(sign * (values[:2, None] - values[2:]))))
 
 
 def _row(
@@ -76,6 +96,7 @@ def _row(
         value=_finite(value),
         interval=around,
         realised=_finite(realised),
+        margin=margin,
         worse=worse,
     )
 

@@ -12,6 +12,7 @@ from ci.core.drift.findings import OF_COLUMNS, Found, lasting
 from ci.core.drift.predictions import predictions
 from ci.core.drift.records import Drift, Reference, Window
 from ci.core.drift.schema import require_columns, schema
+from ci.core.drift.seasons import Covered
 from ci.core.drift.traffic import duplicates, freshness, moment, volume
 from ci.core.errors import ConfigurationError
 from ci.core.records import Outcome
@@ -42,7 +43,6 @@ def judge(
     residuals: Residuals | None = None,
     service: Sequence[Found] = (),
     business: Sequence[Found] = (),
-    periods: Sequence[Profile] = (),
     commit: str | None = None,
     file: str = "params.yaml",
 ) -> Drift:
@@ -52,9 +52,8 @@ def judge(
     `earlier` are records of windows before it, of which those judged by another model version are left out.
     `importance` is each column's share of what the model makes of its features; empty where that is not known.
     `quality`, `estimate` and, where labels are numbers, `residuals` come from the modules of these names, `service` and
-    `business` from `watched`. `labelled`
-    is the window whose labels have arrived, where it is an older one. `periods` are profiles of stretches of the
-    reference as long as the window, with which its seasons are known. Raises ConfigurationError for a rule about a
+    `business` from `watched`. `labelled` is the window whose labels have arrived, where it is an older one. Raises
+    ConfigurationError for a rule about a
     column that is none, and for profiles of two models or model versions.
     """
     if reference.model != window.model:
@@ -63,18 +62,19 @@ def judge(
     known_labels = labelled or window
     about = _about(reference, window, known_labels, rules, span, now)
     known = [one for one in earlier if one.reference.model_hash == reference.model_hash]
+    covered = Covered.by(reference, rules)
     rows: tuple[ColumnRow, ...] = ()
     found: list[Found] = []
     if about.enough:
-        rows, found = columns(reference, window, rules, importance, periods)
-        found += predictions(reference, window, known_labels, rules, periods)
-        found += [_expected(row, rules) for row in estimate if row.worse]
-    found += _of_labels(reference, known_labels, rules, quality, residuals, found, about)
+        rows, found = columns(reference, window, rules, importance, covered)
+        found += predictions(reference, window, known_labels, rules, covered)
+        found += [_expected(row) for row in estimate if row.worse]
+    found += _of_labels(reference, known_labels, rules, covered, quality, residuals, found, about)
     found = [
         *schema(reference, window),
         *freshness(window, rules.limits, now),
         *_empty(window),
-        *volume(reference, about, known, rules.limits),
+        *volume(reference, about, known, rules.limits, covered),
         *duplicates(reference, window, rules.limits),
         *found,
         *service,
@@ -101,6 +101,7 @@ def _of_labels(
     reference: Profile,
     labelled: Profile,
     rules: Rules,
+    covered: Covered,
     quality: Sequence[QualityRow],
     residuals: Residuals | None,
     found: Sequence[Found],
@@ -111,7 +112,7 @@ def _of_labels(
     if not about.enough_of_each:
         return lost
     moved = [one.subject for one in found if one.kind in OF_COLUMNS]
-    changed = concept(reference, labelled, rules, moved) or of_numbers(residuals, rules, moved)
+    changed = concept(reference, labelled, rules, covered, moved) or of_numbers(residuals, rules, moved)
     return [*lost, *(changed or by_exclusion(quality, moved=bool(found)))]
 
 
@@ -164,11 +165,11 @@ def _lost(row: QualityRow) -> Found:
     return Found("quality", subject, row.reason, statistic=row.metric, value=row.value, limit=row.reference)
 
 
-def _expected(row: EstimateRow, rules: Rules) -> Found:
+def _expected(row: EstimateRow) -> Found:
     low, high = (row.interval.low, row.interval.high) if row.interval else (0.0, 0.0)
     text = (
         f"{row.metric} is expected to be {words.number(row.value or 0.0)} [{words.number(low)}, {words.number(high)}], "
-        f"{words.number(row.reference or 0.0)} on the reference; {rules.quality.margin:g} less are tolerated"
+        f"{words.number(row.reference or 0.0)} on the reference; {row.margin or 0.0:.3g} less are tolerated"
     )
     return Found("estimate", row.metric, text, statistic=row.metric, value=row.value, limit=row.reference)
 

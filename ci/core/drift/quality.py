@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ci.core.drift.lapses import lapse
 from ci.core.drift.records import QualityRow
 from ci.core.gating import names
 from ci.core.gating.results import finite
@@ -42,6 +43,7 @@ class _Pair:
     part: Part
     window: Measured
     reference: Measured
+    margin: float
 
     @property
     def why_not(self) -> str | None:
@@ -60,14 +62,16 @@ def quality(
     rules: Rules,
     how: Resampling,
     confidence: float,
+    time: str | None = None,
 ) -> tuple[QualityRow, ...]:
     """Every metric that a gate asks of evaluation rows, on the whole and on slices, window against reference.
 
-    A row fails when the interval of the difference (window minus reference) lies wholly beyond `rules.quality.margin`,
-    passes when it clears it, and is inconclusive otherwise, or below `rules.least_rows` on either side, or fewer than
-    `LEAST_OF_EACH` rows of a class. The slices of one metric are tested together (Holm). What a metric reads besides
-    label and score both sides have to have; a metric or slice of which a column lacks is left out. Where rows of one
-    side are no rows to judge by (`Rows.fault`), each row says so.
+    A row fails when the interval of the difference (window minus reference) lies wholly beyond the margin, that of
+    `rules.quality` beyond what the reference's rows lose in the worst of their seasons (by the column `time`, where
+    they have it), passes when it clears it, and is inconclusive otherwise, or below `rules.least_rows` on either side,
+    or fewer than `LEAST_OF_EACH` rows of a class. The slices of one metric are tested together (Holm). What a metric
+    reads besides label and score both sides have to have; a metric or slice of which a column lacks is left out. Where
+    rows of one side are no rows to judge by (`Rows.fault`), each row says so.
     """
     window, reference = _thinned(window), _thinned(reference)
     fault = window.fault(task) or reference.fault(task)
@@ -76,7 +80,7 @@ def quality(
         if fault is not None:
             rows.append(_unjudged(metric, len(window), len(reference), fault))
             continue
-        rows += _family(metric, parts, task, window, reference, rules, how, confidence)
+        rows += _family(metric, parts, task, window, reference, rules, how, confidence, time)
     return tuple(rows)
 
 
@@ -89,6 +93,7 @@ def _family(
     rules: Rules,
     how: Resampling,
     confidence: float,
+    time: str | None,
 ) -> list[QualityRow]:
     """One metric on the whole, tested alone, and on its slices, tested together."""
     found = []
@@ -101,26 +106,29 @@ def _family(
                 continue
             name = names.slice_of(*part) if part else "all"
             mine = measure(own, None, (metric,), how, f"window {name}")[metric]
-            pairs.append(_Pair(part, mine, measure(theirs, None, (metric,), how, f"reference {name}")[metric]))
-        found += _judged(metric, pairs, rules, 1 - confidence) + few
+            known = measure(theirs, None, (metric,), how, f"reference {name}")[metric]
+            margin = rules.quality.margin + lapse(metric, theirs, known, time, rules, how)
+            pairs.append(_Pair(part, mine, known, margin))
+        found += _judged(metric, pairs, 1 - confidence) + few
     return found
 
 
-def _judged(metric: Metric, pairs: Sequence[_Pair], rules: Rules, alpha: float) -> list[QualityRow]:
+def _judged(metric: Metric, pairs: Sequence[_Pair], alpha: float) -> list[QualityRow]:
     testable = [pair for pair in pairs if pair.why_not is None]
     better = [_better(metric, pair) for pair in testable]
-    levels = holm([p_value(samples, -rules.quality.margin) for samples in better], alpha)
+    levels = holm([p_value(samples, -pair.margin) for pair, samples in zip(testable, better, strict=True)], alpha)
     rows = [
         _unjudged(metric, pair.window.n, pair.reference.n, pair.why_not, pair.part)
         for pair in pairs
         if pair.why_not is not None
     ]
     for pair, samples, level in zip(testable, better, levels, strict=True):
-        rows.append(_row(metric, pair, samples, level, rules.quality.margin))
+        rows.append(_row(metric, pair, samples, level))
     return rows
 
 
-def _row(metric: Metric, pair: _Pair, better: Floats, level: float, margin: float) -> QualityRow:
+def _row(metric: Metric, pair: _Pair, better: Floats, level: float) -> QualityRow:
+    margin = pair.margin
     difference = pair.window.value - pair.reference.value
     around = interval(pair.window.samples - pair.reference.samples, 1 - level)
     certain = around is not None and p_value(better, -margin) <= level + 1e-12
@@ -128,9 +136,9 @@ def _row(metric: Metric, pair: _Pair, better: Floats, level: float, margin: floa
     if certain:
         verdict = Outcome.PASS if np.mean(better >= -margin) > 0.5 else Outcome.FAIL
     words = {
-        Outcome.PASS: f"clears a margin of {margin:g}",
-        Outcome.FAIL: f"is wholly beyond a margin of {margin:g}",
-        Outcome.INCONCLUSIVE: f"does not settle a margin of {margin:g}",
+        Outcome.PASS: f"clears a margin of {margin:.3g}",
+        Outcome.FAIL: f"is wholly beyond a margin of {margin:.3g}",
+        Outcome.INCONCLUSIVE: f"does not settle a margin of {margin:.3g}",
     }
     name = f"{metric.label} of {names.slice_of(*pair.part)}" if pair.part else metric.label
     bounds = f" [{signed(around.low)}, {signed(around.high)}]" if around else ""

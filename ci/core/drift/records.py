@@ -127,6 +127,8 @@ class QualityRow(Part):
 class EstimateRow(Part):
     """A metric as it is expected before labels arrive; `realised` where they are known by now.
 
+    It is `worse` where it is certainly so by more than `margin`.
+
     `interval` is where the metric of these rows will be, if scores mean what they meant on the reference.
     """
 
@@ -137,6 +139,7 @@ class EstimateRow(Part):
     value: float | None
     interval: Interval | None = None
     realised: float | None = None
+    margin: float | None = None
     worse: bool = False
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ci.core.drift.profiles import Profile, Sample
     from ci.core.drift.records import Drift, Window
     from ci.core.drift.rules import Limits
+    from ci.core.drift.seasons import Covered
 
 DAY = 86_400.0
 LEAST_SAMPLE = 100
@@ -24,8 +25,10 @@ LAST = 60
 """Earlier windows that say what is usual."""
 
 
-def volume(reference: Profile, window: Window, earlier: Sequence[Drift], limits: Limits) -> list[Found]:
-    """Far fewer or far more rows a day than usual.
+def volume(
+    reference: Profile, window: Window, earlier: Sequence[Drift], limits: Limits, covered: Covered
+) -> list[Found]:
+    """Far fewer or far more rows a day than usual, and than the reference has in any of its seasons.
 
     Usual is the median of earlier windows that were in no alarm for it; of the first one, the reference.
     """
@@ -35,7 +38,8 @@ def volume(reference: Profile, window: Window, earlier: Sequence[Drift], limits:
     usual = median(rates) if rates else _of_reference(reference)
     if found is None or not usual:
         return []
-    least, most = usual * (1 - limits.volume), usual / (1 - limits.volume)
+    fewest, highest = covered.volume
+    least, most = usual * min(1 - limits.volume, fewest), usual * max(1 / (1 - limits.volume), highest)
     if least <= found <= most:
         return []
     than = "than usual" if rates else "than in the reference"

@@ -267,18 +267,6 @@ def test_an_empty_window_is_told_at_once() -> None:
     assert (drift.outcome, told(drift)) == (Outcome.FAIL, {("freshness", "no rows"): True})
 
 
-def test_what_the_reference_does_over_its_seasons_is_no_drift() -> None:
-    rng = np.random.default_rng(3)
-    season = [np.sin(2 * np.pi * index / 12) for index in range(12)]
-    months = [profile({"x": rng.normal(mean, 1, size=2_000)}) for mean in season]
-    reference = profile({"x": np.concatenate([rng.normal(mean, 1, size=2_000) for mean in season])})
-    summer = profile({"x": rng.normal(0.9, 1, size=2_000)}, reference=reference)
-    beyond = profile({"x": rng.normal(1.6, 1, size=2_000)}, reference=reference)
-    assert told(judged(summer, reference=reference)) == {("data", "x"): False}
-    assert told(judged(summer, reference=reference, periods=months)) == {}
-    assert told(judged(beyond, reference=reference, periods=months)) == {("data", "x"): False}
-
-
 def test_slices_are_watched() -> None:
     score, label = scores(8_000, 1)
     reference = profile(table(8_000, 0), score=score, label=label, slices=("kind",), model_hash="m")

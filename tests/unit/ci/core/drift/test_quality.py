@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from ci.core.statistics.rows import Rows
 from tests.unit.ci.core import cases
 
 HOW = Resampling(400, 7)
+WHAT = ("label", "score")
 AUC = cases.gates("- {metric: roc_auc, min: 0.5}")
 
 
@@ -54,6 +56,28 @@ def test_quality_that_is_the_same_fails_no_more_often_than_it_says() -> None:
     assert sum(row.verdict is not Outcome.INCONCLUSIVE for row in found) <= 3
     found = [judged(sample(600, seed), reference)["roc_auc", None] for seed in range(20)]
     assert sum(row.verdict is Outcome.FAIL for row in found) <= 1
+
+
+def test_what_the_worst_season_of_the_reference_loses_is_no_loss() -> None:
+    weeks = [sample(3_000, seed, lift=0.8 if seed in (3, 4) else 1.5) for seed in range(8)]
+    days = np.repeat(np.arange(8) * 7, 3_000)
+    days[-1] = 55
+    label, score = (np.concatenate([getattr(week, name) for week in weeks]) for name in ("label", "score"))
+    reference = cases.rows(label, score)
+    known = replace(reference, days={"at": days})
+
+    def verdict(lift: float, reference: Rows, **rules: Any) -> QualityRow:
+        declared = Rules.model_validate(rules)
+        (row,) = quality(AUC, "binary", sample(4_000, 77, lift=lift), reference, declared, HOW, 0.95, "at")
+        return row
+
+    assert verdict(0.8, reference).verdict is Outcome.FAIL
+    assert verdict(0.8, known).verdict is not Outcome.FAIL
+    assert verdict(0.2, known).verdict is Outcome.FAIL
+    assert verdict(0.8, known, least_rows=3_001).verdict is Outcome.FAIL  # no stretch has as many
+    even = cases.rows(*(np.concatenate([getattr(sample(600, seed), name) for seed in range(8)]) for name in WHAT))
+    row = verdict(0.8, replace(even, days={"at": np.repeat(np.arange(8) * 7, 600)}))
+    assert "margin of 0.02" in row.reason  # what chance makes of stretches is no season
 
 
 def test_slices_are_judged_each_and_corrected_together() -> None:
