@@ -72,12 +72,16 @@ class Line:
 
     @property
     def windows(self) -> float | None:
-        """Windows from the change to the first alarm after it, begun ones counted; infinite where there was none."""
+        """Windows from the change to the first alarm after it, begun ones counted; infinite where there was none.
+
+        What shows in labels alone is counted from the day on which the first of them are there.
+        """
         change = self.stream.change
         if change is None:
             return None
         found = [day for day, alarm in sorted(self.watched.alarms.items()) if alarm and day >= change]
-        return math.ceil((found[0] - change + 1) / self.stream.window) if found else math.inf
+        known = change + (self.stream.delay if self.stream.in_labels else 0)
+        return max(1, math.ceil((found[0] - known + 1) / self.stream.window)) if found else math.inf
 
     @property
     def blind(self) -> bool:
@@ -130,7 +134,7 @@ def _rivals() -> dict[str, Callable[[Stream], Watched]]:
 
 def _told(lines: Sequence[Line], name: str) -> None:
     """One line of a method over all streams."""
-    for kind in ("stationary", "seasonal"):
+    for kind in ("stationary", "seasonal", "unlabelled"):
         chosen = [line for line in lines if line.stream.kind == kind]
         years = sum(line.years for line in chosen)
         if years:
@@ -146,7 +150,10 @@ def _told(lines: Sequence[Line], name: str) -> None:
 
 
 def _goals(lines: Sequence[Line]) -> None:
-    """No false alarm on covered seasons, one a year at most on what is stationary; changes found soon."""
+    """No false alarm on covered seasons, one a year at most on what is stationary; changes found soon.
+
+    Of an unlabelled stream nobody knows which alarms are false.
+    """
     for line in lines:
         kind, false = line.stream.kind, f"{line.false} false alarms in {line.years:.2f} years"
         if kind in ("stationary", "seasonal"):

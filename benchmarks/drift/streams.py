@@ -2,12 +2,12 @@
 
 Each has a reference as training leaves it (features of the rows that were trained on; scores and labels of later rows
 that were judged), and then days that are watched. `change` is the first of those days that is another than the
-reference; None where nothing changes but the season.
+reference; None where nothing changes but the season, and where nobody has written down what does ("unlabelled").
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 SCORE, LABEL, TIME = "score", "label", "time"
 FIRST = datetime(2026, 1, 5, tzinfo=UTC)  # a Monday
-Kind = Literal["stationary", "seasonal", "abrupt", "gradual"]
+Kind = Literal["stationary", "seasonal", "abrupt", "gradual", "unlabelled"]
 
 HISTORY, TRAIN, DELAY, TEST = 37, 21, 7, 14  # days of the fraud model's split
 WATCHED, CHANGED = 84, 42
@@ -56,6 +56,8 @@ class Stream:
     change: int | None = None
     delay: int = 0
     window: int = 7
+    in_labels: bool = False
+    """Whether the change shows in labels alone, so that nothing can be known of it before they come."""
 
     @property
     def start(self) -> datetime:
@@ -104,16 +106,25 @@ def fraud_stationary(seed: int) -> Stream:
 
 
 def fraud_shift(kind: str) -> Stream:
-    """One of the simulator's shifts, at its own strength."""
+    """One of the simulator's shifts, at its own strength.
+
+    Frauds of a new kind show in labels alone, and those are judged where there are 200 of each class: they come in a
+    bank of eight times the size.
+    """
     day = HISTORY + TRAIN + DELAY + TEST + CHANGED
-    frame = simulated(day - CHANGED + WATCHED, 11 + [*KINDS].index(kind), Shift(kind, day, KINDS[kind].strength))
+    shift = Shift(kind, day, KINDS[kind].strength)
+    in_labels = kind == "new_fraud_scenario"
+    size = 8 if in_labels else 1
+    frame = simulated(day - CHANGED + WATCHED, 11 + [*KINDS].index(kind), shift, size=size)
     sort: Kind = "gradual" if kind == "new_payment_method" else "abrupt"
-    return of_fraud(f"fraud simulator: {kind}", sort, frame, HISTORY, change=CHANGED)
+    found = of_fraud(f"fraud simulator: {kind}", sort, frame, HISTORY, change=CHANGED)
+    return replace(found, in_labels=in_labels)
 
 
-def simulated(days: int, seed: int, *shifts: Shift) -> pl.DataFrame:
+def simulated(days: int, seed: int, *shifts: Shift, size: int = 1) -> pl.DataFrame:
     """Transactions with their features, DAY counted from the first."""
-    raw = pl.concat(list(blocks(Plan(customers=CUSTOMERS, terminals=TERMINALS, days=days, seed=seed, shifts=shifts))))
+    plan = Plan(customers=size * CUSTOMERS, terminals=size * TERMINALS, days=days, seed=seed, shifts=shifts)
+    raw = pl.concat(list(blocks(plan)))
     return fraud.features(raw).rename({"TX_TIME_DAYS": "DAY"})
 
 
@@ -225,7 +236,7 @@ def elec2() -> Stream:
     frame = pl.read_parquet(DATA / "elec2.parquet").rename({"y": LABEL})[17_760:]
     days = even(frame, 48)
     columns = ("day", "period", "nswprice", "nswdemand", "vicprice", "vicdemand", "transfer")
-    return scored("elec2, after a whole year", "seasonal", days[:YEAR], None, days[YEAR:], columns, window=14, held=5)
+    return scored("elec2, after a whole year", "unlabelled", days[:YEAR], None, days[YEAR:], columns, window=14, held=5)
 
 
 def sea(number: int) -> Stream:
