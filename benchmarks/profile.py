@@ -1,4 +1,4 @@
-"""A window's profile beside a hand-written polars one and Evidently's drift report, each a process of its own.
+"""A window's profile and its drift beside a hand-written polars profile and Evidently's drift report, each a process.
 
 python benchmarks/profile.py [--rows 1000000 10000000] [--rounds 3] [--evidently PYTHON]
 
@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 BLOCK = 262_144
@@ -59,7 +60,7 @@ def write(path: Path, rows: int, seed: int) -> None:
 
 
 def ours(window: Path, reference: Path, out: Path) -> None:
-    """ml.profiles, some rows at a time, against profile.json of the reference."""
+    """ml.profiles, some rows at a time, against profile.json of the reference, to which it is held by ci.core.drift."""
     import polars as pl  # noqa: PLC0415 - cold start is timed
 
     from ml.profiles.profile import Profile  # noqa: PLC0415 - as above
@@ -70,6 +71,16 @@ def ours(window: Path, reference: Path, out: Path) -> None:
     for rows in slices(pl.scan_parquet(window), BLOCK):
         profile = profile.with_rows(rows, rows.columns, reference=known)
     profile.write(out)
+    if known:
+        from ci.core.drift.judge import judge  # noqa: PLC0415 - as above
+        from ci.core.drift.profiles import parse_profile  # noqa: PLC0415 - as above
+        from ci.core.drift.rules import Rules  # noqa: PLC0415 - as above
+
+        sides = [parse_profile(json.loads(path.read_bytes()), path.name) for path in (reference, out)]
+        now = datetime(2026, 11, 28, tzinfo=UTC)
+        drift = judge(*sides, Rules(), now=now, span=(now - timedelta(days=7), now))
+        assert len(drift.columns) == len(NUMBERS) + len(COUNTS) + len(TEXTS) + 1
+        out.with_suffix(".drift").write_text(drift.model_dump_json())
 
 
 def by_hand(window: Path, reference: Path, out: Path) -> None:
