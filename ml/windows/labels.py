@@ -124,7 +124,12 @@ def _part(rows: pl.DataFrame, file: str, *, binary: bool) -> Part:
         expected = "0 or 1" if binary else "a number"
         found = f"a label is {strange.item(0, 'label')!r} (id {strange.item(0, 'id')})"
         raise StageError(f"{file}: {found}; expected {expected}; mend the labels", file=file)
-    times = micros_of(rows.get_column("time")).fill_null(0) if "time" in rows.columns else None
+    times = None
+    if "time" in rows.columns:
+        try:
+            times = micros_of(rows.get_column("time")).fill_null(0)
+        except TypeError as error:
+            raise StageError(f"{file}: {error}; mend the labels", file=file) from error
     keys = keys_of(rows.get_column("id"), rows.get_column("row") if "row" in rows.columns else None)
     moments = np.zeros(rows.height, np.int64) if times is None else times.to_numpy()
     return keys, values.to_numpy(), moments, times is not None

@@ -28,6 +28,7 @@ HOUR = timedelta(hours=1)
 ROWS = 262_144  # that are profiled at a time: of small files, several together
 HASHED = "hmac:"
 COLUMNS = ("request_id", "row", "time", "model_hash", "score")
+TYPES = {"request_id": pl.String, "row": pl.Int64, "model_hash": pl.String, "score": pl.Float64}
 
 
 def files(url: str, task: Task) -> list[str]:
@@ -116,10 +117,20 @@ def _ids(rows: pl.DataFrame) -> NDArray[np.uint64]:
 
 
 def _within(task: Task, frame: pl.LazyFrame) -> pl.DataFrame:
-    """The rows of the window, times of any zone in UTC. Raises ValueError where a column of every log is missing."""
+    """The rows of the window, times of any zone in UTC.
+
+    Raises ValueError where a column of every log is missing, or features are none; polars' errors for other types.
+    """
     schema = frame.collect_schema()
     if lacking := [name for name in COLUMNS if name not in schema]:
         raise ValueError(f"it has no column '{lacking[0]}'")
+    features = schema.get("features", pl.Struct([]))
+    if not isinstance(features, pl.Struct):
+        raise ValueError(f"its 'features' are {features}; expected a struct")  # noqa: TRY004 - of a file
+    for name, dtype in features.to_schema().items():
+        if name in task.reference.columns and (dtype.is_nested() or dtype in {pl.Binary, pl.Object}):
+            raise ValueError(f"its feature '{name}' is {dtype}; expected numbers, texts or booleans")
+    frame = frame.with_columns(pl.col(name).cast(dtype) for name, dtype in TYPES.items())
     kind = schema["time"]
     if isinstance(kind, pl.Datetime) and kind.time_zone != "UTC":
         time = pl.col("time").dt

@@ -154,6 +154,43 @@ def test_no_labels_at_all_are_told(tmp_path: Path) -> None:
         labels.read(str(tmp_path / "nowhere"), binary=True)
 
 
+def test_labels_whose_time_is_none_are_refused_in_one_sentence(tmp_path: Path) -> None:
+    pl.DataFrame({"id": ["r1"], "label": [1], "time": ["2026-11-21"]}).write_parquet(tmp_path / "labels.parquet")
+    with pytest.raises(StageError, match=r"labels\.parquet: 'time' is String; expected times"):
+        labels.read(str(tmp_path), binary=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("row", pl.lit("x"), "conversion from `str` to `i64` failed in column 'row'"),
+        ("score", pl.lit("x"), "conversion from `str` to `f64` failed in column 'score'"),
+        ("features", pl.lit("x"), "its 'features' are String; expected a struct"),
+        ("features", pl.struct(amount=pl.lit([1])), "its feature 'amount' is List(Int64)"),
+    ],
+)
+def test_a_file_with_columns_of_another_type_is_told_and_the_others_count(
+    tmp_path: Path, name: str, value: pl.Expr, reason: str
+) -> None:
+    one, *_ = write(tmp_path / "log", every(5, 200))
+    pl.read_parquet(one, hive_partitioning=False).with_columns(value.alias(name)).write_parquet(one)
+    told, profile, _ = made(tmp_path)
+    assert profile.rows == 200 - 12
+    (damaged,) = told["damaged"]
+    assert damaged["reason"].startswith(reason)
+
+
+def test_numbers_and_no_values_stand_for_ids_models_and_scores(tmp_path: Path) -> None:
+    one, *_ = write(tmp_path / "log", every(5, 200))
+    rows = pl.read_parquet(one, hive_partitioning=False)
+    rows = rows.with_columns(
+        pl.lit(None).alias("score"), pl.lit(7).alias("request_id"), pl.lit(None).alias("model_hash")
+    )
+    rows.write_parquet(one)
+    told, profile, _ = made(tmp_path)
+    assert (profile.rows, told["scored"], told["damaged"]) == (200, 200 - 12, [])
+
+
 def test_a_file_that_was_cut_is_told_and_the_others_count(tmp_path: Path) -> None:
     cut, *_ = write(tmp_path / "log", every(5, 200))
     cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
