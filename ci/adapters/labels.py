@@ -48,7 +48,8 @@ def joined(rows: pl.LazyFrame, known: pl.DataFrame, identity: str, label: str) -
     if identity not in has:
         return rows
     own = pl.col(label) if label in has else pl.lit(None)
-    kind = has.get(label, pl.Float64())
+    kind = has.get(label, pl.Null())
+    kind = pl.Float64() if kind == pl.Null else kind  # none is known yet
     later = pl.col(LABEL).cast(pl.Int64).cast(pl.String) if kind == pl.String else pl.col(LABEL).cast(kind)
     return (
         rows.with_columns(pl.col(identity).cast(pl.String).alias(ID))
@@ -76,7 +77,7 @@ def _part(rows: pl.DataFrame, name: str, *, binary: bool) -> pl.DataFrame:
         expected = "0 or 1" if binary else "a number"
         found = f"a label is {strange.item(0, 'label')!r} (id {strange.item(0, 'id')})"
         raise ConfigurationError(f"{name}: {found}; expected {expected}; mend the labels.")
-    if "time" in rows.columns and not rows.schema["time"].is_temporal():
+    if "time" in rows.columns and not isinstance(rows.schema["time"], pl.Datetime | pl.Date | pl.Null):
         raise ConfigurationError(f"{name}: 'time' is {rows.schema['time']}; expected times; mend the labels.")
     return rows.select(
         pl.col("id").cast(pl.String).alias(ID),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,6 @@ from ci.core.errors import ConfigurationError, EnvironmentFault, did_you_mean
 from ci.core.retraining.records import Rows
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     import polars as pl
 
 
@@ -68,7 +66,8 @@ def fresh(url: str, data: Path, columns: Columns, until: datetime, later: Later 
             rows = rows.filter(pl.col(columns.label).is_not_null() & pl.col(columns.id).is_not_null())
             if columns.time:
                 at = pl.col(columns.time)
-                last = until if schema[columns.time] == pl.Datetime(time_zone="UTC") else until.replace(tzinfo=None)
+                zone = getattr(schema[columns.time], "time_zone", None)
+                last = pl.lit(until).dt.convert_time_zone(zone) if zone else pl.lit(until.replace(tzinfo=None))
                 rows = rows.filter((at < last) & (True if newest is None else at > newest))
             found = found.vstack(rows.join(ids.lazy(), on=columns.id, how="anti", maintain_order="left").collect())
         except pl.exceptions.PolarsError as wrong:
@@ -117,5 +116,6 @@ def _told(frame: pl.DataFrame, time: str | None) -> Rows:
 
 
 def _iso(moment: Any) -> str:
-    zoned = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return str(zoned.isoformat(timespec="seconds"))
+    whole = moment if isinstance(moment, datetime) else datetime(moment.year, moment.month, moment.day, tzinfo=UTC)
+    zoned = whole if whole.tzinfo else whole.replace(tzinfo=UTC)
+    return zoned.astimezone(UTC).isoformat(timespec="seconds")

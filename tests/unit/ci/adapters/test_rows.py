@@ -92,6 +92,20 @@ def test_a_url_of_fsspec_is_read_as_a_folder_is(data: Path, place: Path) -> None
     assert rows.fresh(f"file://{place}", data, PLAIN, UNTIL).told.rows == 50
 
 
+@pytest.mark.parametrize(
+    "kind", [pl.Datetime("ns", "UTC"), pl.Datetime("us", "Europe/Berlin"), pl.Datetime("ms"), pl.Date()], ids=str
+)
+def test_times_of_the_data_are_of_any_kind(data: Path, place: Path, kind: pl.DataType) -> None:
+    when = pl.col("when").dt.replace_time_zone(None)
+    when = when.dt.replace_time_zone(kind.time_zone) if isinstance(kind, pl.Datetime) and kind.time_zone else when
+    frame(0, 100, day=0).with_columns(when.cast(kind)).write_parquet(data)
+    frame(600, 480, day=2).with_columns(when.cast(kind)).write_parquet(place / "a.parquet")
+    found = rows.fresh(str(place), data, TIMED, UNTIL)
+    assert found.told.rows > 300
+    assert found.told.last is not None
+    assert found.told.last < "2026-11-23T00:00:00+00:00"
+
+
 def known(place: Path, name: str, ids: list[int], label: list[int], **more: object) -> Path:
     """A file of labels that came later."""
     place.mkdir(exist_ok=True)
@@ -116,6 +130,14 @@ def test_rows_get_the_labels_that_came_later_and_of_several_the_latest(data: Pat
     ]
     known(there, "c.parquet", [103], [0])  # where not all have a time, the last in order counts
     assert (103, 0) in rows.fresh(str(place), data, PLAIN, UNTIL, Later(str(there), True)).frame["key", "left"].rows()
+
+
+def test_rows_of_which_no_label_is_known_yet_get_them_too(data: Path, place: Path, tmp_path: Path) -> None:
+    frame(100, 10).with_columns(left=pl.lit(None)).write_parquet(place / "a.parquet")  # of no type
+    there = known(tmp_path / "labels", "a.parquet", [103], [1], time=[None])
+    found = rows.fresh(str(place), data, PLAIN, UNTIL, Later(str(there), True))
+    assert found.frame.select("key", "left").rows() == [(103, 1)]
+    assert found.frame.schema == pl.read_parquet_schema(data)
 
 
 @pytest.mark.parametrize(
