@@ -18,7 +18,8 @@ Statistic = Literal["jensen_shannon", "psi", "wasserstein", "kolmogorov_smirnov"
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Few = Annotated[int, Field(ge=1)]
-Days = Annotated[int, Field(ge=0)]
+Days = Annotated[int, Field(ge=0, le=36_500)]  # a century; dates reach back no million
+Some = Annotated[int, Field(ge=1, le=36_500)]
 
 VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 SOURCES = ("promql", "sql", "column")
@@ -89,9 +90,9 @@ class Retrain(Declared):
     """New labelled rows without which there is nothing to learn from."""
     per_week: Few = 2
     """Full trainings a week."""
-    snooze_days: Few = 30
+    snooze_days: Some = 30
     """How long the same findings propose nothing again after a person closed what they proposed."""
-    age_days: Few | None = None
+    age_days: Some | None = None
     """Days after which a model is retrained whatever was found."""
 
 
@@ -113,7 +114,7 @@ class Rules(Declared):
     """URL of Parquet files with raw labelled rows, as the model's data file has them."""
     labels: str | None = None
     """URL of Parquet files with labels that arrive later: id, label, and time if known."""
-    days: Few = 7
+    days: Some = 7
     """A window's length."""
     least_rows: Few = 500
     delay_days: Days | None = None

@@ -61,6 +61,9 @@ def test_all_that_may_be_said_is_read() -> None:
     [
         ("dais: 7", "unknown key 'dais' in 'drift'; did you mean 'days'?"),
         ("days: 0", "'drift.days' is 0"),
+        ("days: 1000000", "'drift.days' is 1000000; it should be less than or equal to 36500"),
+        ("delay_days: 1000000", "'drift.delay_days' is 1000000"),
+        ("retrain: {age_days: 1000000}", "'drift.retrain.age_days' is 1000000"),
         ("persistence: 1.5", "'drift.persistence' is 1.5"),
         ("limits: {volume: 1.0}", "'drift.limits.volume' is 1.0"),
         ("limits: {effect: .inf}", "'drift.limits.effect' is inf"),
