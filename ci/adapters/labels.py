@@ -79,8 +79,11 @@ def _part(rows: pl.DataFrame, name: str, *, binary: bool) -> pl.DataFrame:
         raise ConfigurationError(f"{name}: {found}; expected {expected}; mend the labels.")
     if "time" in rows.columns and not isinstance(rows.schema["time"], pl.Datetime | pl.Date | pl.Null):
         raise ConfigurationError(f"{name}: 'time' is {rows.schema['time']}; expected times; mend the labels.")
+    ids = rows.get_column("id")
+    if ids.dtype.is_float() and (ids == ids.round()).all():  # what pandas makes of integers where one is missing
+        ids = ids.cast(pl.Int64)
     return rows.select(
-        pl.col("id").cast(pl.String).alias(ID),
+        ids.cast(pl.String).alias(ID),
         value.alias(LABEL),
         *([_micros(rows.schema["time"])] if "time" in rows.columns else []),
     )

@@ -130,6 +130,9 @@ def _part(rows: pl.DataFrame, file: str, *, binary: bool) -> Part:
             times = micros_of(rows.get_column("time")).fill_null(0)
         except TypeError as error:
             raise StageError(f"{file}: {error}; mend the labels", file=file) from error
-    keys = keys_of(rows.get_column("id"), rows.get_column("row") if "row" in rows.columns else None)
+    ids = rows.get_column("id")
+    if ids.dtype.is_float() and (ids == ids.round()).all():  # what pandas makes of integers where one is missing
+        ids = ids.cast(pl.Int64)
+    keys = keys_of(ids, rows.get_column("row") if "row" in rows.columns else None)
     moments = np.zeros(rows.height, np.int64) if times is None else times.to_numpy()
     return keys, values.to_numpy(), moments, times is not None

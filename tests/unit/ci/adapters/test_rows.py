@@ -15,6 +15,7 @@ from ci.core.errors import ConfigurationError, EnvironmentFault
 from tests.retraining import START, frame
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 PLAIN, TIMED = Columns("key", "left"), Columns("key", "left", "when")
@@ -106,7 +107,7 @@ def test_times_of_the_data_are_of_any_kind(data: Path, place: Path, kind: pl.Dat
     assert found.told.last < "2026-11-23T00:00:00+00:00"
 
 
-def known(place: Path, name: str, ids: list[int], label: list[int], **more: object) -> Path:
+def known(place: Path, name: str, ids: Sequence[float], label: list[int], **more: object) -> Path:
     """A file of labels that came later."""
     place.mkdir(exist_ok=True)
     pl.DataFrame({"id": ids, "label": label, **more}).write_parquet(place / name)
@@ -134,7 +135,7 @@ def test_rows_get_the_labels_that_came_later_and_of_several_the_latest(data: Pat
 
 def test_rows_of_which_no_label_is_known_yet_get_them_too(data: Path, place: Path, tmp_path: Path) -> None:
     frame(100, 10).with_columns(left=pl.lit(None)).write_parquet(place / "a.parquet")  # of no type
-    there = known(tmp_path / "labels", "a.parquet", [103], [1], time=[None])
+    there = known(tmp_path / "labels", "a.parquet", [103.0], [1], time=[None])  # an integer, after pandas
     found = rows.fresh(str(place), data, PLAIN, UNTIL, Later(str(there), True))
     assert found.frame.select("key", "left").rows() == [(103, 1)]
     assert found.frame.schema == pl.read_parquet_schema(data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -152,6 +153,12 @@ def test_labels_that_are_none_are_told(columns: Told, words: str, tmp_path: Path
 def test_no_labels_at_all_are_told(tmp_path: Path) -> None:
     with pytest.raises(StageError, match="there are no labels at"):
         labels.read(str(tmp_path / "nowhere"), binary=True)
+
+
+def test_integers_that_pandas_made_floats_are_the_ids_that_they_were(tmp_path: Path) -> None:
+    pl.DataFrame({"id": [7.0, None], "label": [1, 0]}).write_parquet(tmp_path / "labels.parquet")
+    found = labels.read(str(tmp_path), binary=True)
+    assert found.of(labels.keys_of(pl.Series(["7", "8"])))[0].tolist() == pytest.approx([1.0, math.nan], nan_ok=True)
 
 
 def test_labels_whose_time_is_none_are_refused_in_one_sentence(tmp_path: Path) -> None:
