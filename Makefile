@@ -30,9 +30,8 @@ $(STAMP):
 check: $(STAMP)  ## data, smoke training, gates and report for every model
 	$(BIN)/trunkline check
 
-# One worker more than there are processors: tests that start containers or servers wait for them half of their time.
 test: $(STAMP)  ## every test that this machine can run
-	$(BIN)/pytest --numprocesses $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )) --maxprocesses 4
+	$(BIN)/pytest --numprocesses logical --maxprocesses 4
 
 lint: $(STAMP) $(NODE_STAMP)  ## style, types, imports, workflows, manifests
 	$(BIN)/ruff check .
