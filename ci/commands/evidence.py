@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from ci.adapters import files, predictions
 from ci.core.errors import ConfigurationError
 from ci.core.gating.evidence import Evidence
+from ci.core.lineage import TRAINING
 from ci.core.records import (
     Baseline,
     Evaluation,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 R = TypeVar("R", bound=Record)
-STAGES = ("validate", "prepare", "train", "evaluate", "profile", "latency")
+STAGES = (*TRAINING, "latency")
 
 
 def problem(artifacts: Path) -> Problem | None:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 ENVIRONMENT = "constraints.txt"
 STAGES = ("prepare", "train", "evaluate")
+TRAINING = ("validate", *STAGES, "profile")
+"""What runs for one training, by the names that its stages have for every model."""
 
 
 class Lineage(Part):

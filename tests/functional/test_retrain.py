@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
@@ -109,21 +109,26 @@ def test_a_label_that_a_person_took_off_stays_off(there: Yard) -> None:
     assert there.pulls("open")[0].labels == ("retraining",)
 
 
-def test_the_cost_is_what_the_last_training_took_wherever_it_was(there: Yard) -> None:
-    assert "not known: no full training has left its times" in there.pulls("open")[0].body
-    verdict = Verdict(
+def judged(outcome: Outcome, *, commit: str | None = None, summary: str = "", **more: Any) -> Verdict:
+    """The verdict of a full training."""
+    return Verdict(
         model=MODEL,
         mode="full",
         task="binary",
-        commit=None,
+        commit=commit,
         base_commit=None,
         candidate_hash=None,
-        verdict=Outcome.PASS,
-        blocks=False,
-        summary="",
-        change=Change(rows_after=3000),
-        seconds={"train": 700.0, "prepare": 20.0, "latency": 5000.0},
+        verdict=outcome,
+        blocks=outcome is Outcome.FAIL,
+        summary=summary,
+        **more,
     )
+
+
+def test_the_cost_is_what_the_last_training_took_wherever_it_was(there: Yard) -> None:
+    assert "not known: no full training has left its times" in there.pulls("open")[0].body
+    seconds = {"train": 700.0, "prepare": 20.0, "latency": 5000.0}
+    verdict = judged(Outcome.PASS, change=Change(rows_after=3000), seconds=seconds)
     for _ in range(2):
         spending.write(there.root, Local(there.root), verdict)
     there.retrain(at=1)
@@ -216,17 +221,7 @@ def test_what_does_not_help_is_said_once_to_people_and_not_tried_again(there: Ya
     path = there.root / "artifacts/churn/full/verdict.json"
     path.parent.mkdir(parents=True)
     head = there.git("--git-dir", there.bare, "rev-parse", BRANCH)
-    verdict = Verdict(
-        model=MODEL,
-        mode="full",
-        task="binary",
-        commit=head,
-        base_commit=None,
-        candidate_hash=None,
-        verdict=Outcome.FAIL,
-        blocks=True,
-        summary="average_precision is 0.03 below the champion's",
-    )
+    verdict = judged(Outcome.FAIL, commit=head, summary="average_precision is 0.03 below the champion's")
     path.write_text(verdict.model_dump_json())
     for at in (9, 10, 30):
         assert "helpless: training again did not help (fail: average_precision is 0.03" in there.retrain(at=at)

@@ -11,14 +11,12 @@ P = 0.99
 
 def errors(model: str, environment: str, seconds: int) -> str:
     """The share of requests that ended with a server error."""
-    bad, all_ = (_counted(model, environment, seconds, code) for code in ('code=~"5.."', ""))
-    return f"(sum({bad}) or vector(0)) / sum({all_})"
+    return _share(model, environment, seconds, 'code=~"5.."')
 
 
 def fallbacks(model: str, environment: str, seconds: int) -> str:
     """The share of requests that got no score: refused, failed or given up, whoever asked went on without the model."""
-    bad, all_ = (_counted(model, environment, seconds, code) for code in ('code!="200"', ""))
-    return f"(sum({bad}) or vector(0)) / sum({all_})"
+    return _share(model, environment, seconds, 'code!="200"')
 
 
 def p99(model: str, environment: str, seconds: int) -> str:
@@ -29,6 +27,12 @@ def p99(model: str, environment: str, seconds: int) -> str:
 def load(model: str, environment: str, seconds: int) -> str:
     """Requests a second."""
     return f"sum({_counted(model, environment, seconds)}) / {seconds}"
+
+
+def _share(model: str, environment: str, seconds: int, codes: str) -> str:
+    """Of all requests, those with these codes; 0 where there are others alone."""
+    bad, all_ = (_counted(model, environment, seconds, more) for more in (codes, ""))
+    return f"(sum({bad}) or vector(0)) / sum({all_})"
 
 
 def _counted(model: str, environment: str, seconds: int, more: str = "") -> str:

@@ -53,8 +53,7 @@ def judge(
     `importance` is each column's share of what the model makes of its features; empty where that is not known.
     `quality`, `estimate` and, where labels are numbers, `residuals` come from the modules of these names, `service` and
     `business` from `watched`. `labelled` is the window whose labels have arrived, where it is an older one. Raises
-    ConfigurationError for a rule about a
-    column that is none, and for profiles of two models or model versions.
+    ConfigurationError for a rule about a column that is none, and for profiles of two models or model versions.
     """
     if reference.model != window.model:
         raise ConfigurationError(f"the window is of model {window.model}, the reference of {reference.model}.")

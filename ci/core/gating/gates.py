@@ -62,14 +62,12 @@ def _judge_rows(gates: Sequence[Gate], evidence: Evidence, rows: Rows, compariso
     on_old = compare_on_old_rows(evidence, comparison)
     apart = [gate for gate in gates if gate.rows == "old"] if on_old is not comparison else []
     mine = [gate for gate in gates if gate not in apart]
-    found = populations(mine, evidence.task, rows, comparison, how)
-    results = [one for gate in mine for one in _judge_gate(gate, _parts(gate, rows, found), comparison)]
     confidence = root.defaults.gates.confidence
-    metrics = [metric_row(part, metric, comparison, confidence) for part in found.values() for metric in part.measured]
+    results, metrics = _judge_all(mine, evidence, rows, comparison, how, confidence)
     if apart:
         more, lines = _judge_old_rows(apart, evidence, on_old, how, confidence)
-        results, metrics = [*results, *more], [*metrics, *lines]
-    return tuple(results), tuple(metrics)
+        results, metrics = (*results, *more), (*metrics, *lines)
+    return results, metrics
 
 
 def _judge_old_rows(
@@ -84,13 +82,21 @@ def _judge_old_rows(
     if fault is not None:
         words = f"on the champion's own test rows, {fault}"
         return tuple(result(gate, None, None, Finding(Outcome.FAIL, words)) for gate in gates), ()
-    found = populations(gates, evidence.task, rows, comparison, how)
-    results = [one for gate in gates for one in _judge_gate(gate, _parts(gate, rows, found), comparison)]
-    lines = [metric_row(part, metric, comparison, confidence) for part in found.values() for metric in part.measured]
+    results, lines = _judge_all(gates, evidence, rows, comparison, how, confidence)
     named = [
         line.model_copy(update={"slice": f"{line.slice}, {OLD_ROWS}" if line.slice else OLD_ROWS}) for line in lines
     ]
-    return tuple(results), tuple(named)
+    return results, tuple(named)
+
+
+def _judge_all(
+    gates: Sequence[Gate], evidence: Evidence, rows: Rows, comparison: Comparison, how: Resampling, confidence: float
+) -> Judgement:
+    """Every gate on its parts of these rows, and every metric of every part."""
+    found = populations(gates, evidence.task, rows, comparison, how)
+    results = (one for gate in gates for one in _judge_gate(gate, _parts(gate, rows, found), comparison))
+    metrics = (metric_row(part, metric, comparison, confidence) for part in found.values() for metric in part.measured)
+    return tuple(results), tuple(metrics)
 
 
 def _parts(gate: Gate, rows: Rows, found: Mapping[Slice | None, Population]) -> list[Population]:

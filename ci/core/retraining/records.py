@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from ci.core.lineage import TRAINING
 from ci.core.records import Part, Record, Seconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-STAGES = frozenset({"validate", "prepare", "train", "evaluate", "profile"})
 How = Literal["merged", "closed", "withdrawn"]
 
 
@@ -75,4 +75,4 @@ class Spent(Record):
 
 def took(seconds: Mapping[str, float]) -> float:
     """Of what each stage took, what a training does: without what measures and judges its result."""
-    return sum(spent for stage, spent in seconds.items() if stage in STAGES)
+    return sum(spent for stage, spent in seconds.items() if stage in TRAINING)
