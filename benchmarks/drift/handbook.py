@@ -23,7 +23,9 @@ import polars as pl
 from sklearn.metrics import average_precision_score
 
 from benchmarks.drift import methods
-from benchmarks.drift.streams import DATA, DELAY, LABEL, SCORE, TEST, TRAIN, Stream, fitted
+from benchmarks.drift.published import DATA
+from benchmarks.drift.simulators import DELAY, TEST, TRAIN
+from benchmarks.drift.streams import LABEL, SCORE, Stream, fitted
 from ci.core.drift.judge import judge
 from ci.core.drift.quality import MOST_ROWS
 from ci.core.drift.rules import Rules
