@@ -1,32 +1,21 @@
-"""The door to MLflow: runs, and the registry of models. SQLite under .trunkline, unless MLFLOW_TRACKING_URI says more.
-
-Every question passes `_Door.ask`, which waits for what passes by itself and tells the rest in one sentence.
-"""
+"""What MLflow keeps, runs and the registry of models: SQLite under .trunkline, or what MLFLOW_TRACKING_URI names."""
 
 from __future__ import annotations
 
-import logging
-import os
 import re
 import socket
-import sqlite3
 import tempfile
-import time
 from contextlib import suppress
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import unquote
+from typing import TYPE_CHECKING, TypeVar
 
-from ci.adapters import locks
-from ci.core.addresses import masked
+from ci.adapters.mlflow_door import Door, Exists, Missing, one_line
 from ci.core.errors import EnvironmentFault
 from ci.core.registered import KEY, Registered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from mlflow import MlflowClient
     from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion
 
@@ -34,200 +23,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SURROUNDINGS = {  # of itself MLflow tries for ten minutes in silence, calls home, and prints beside our answers
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-}
-SQLITE = "sqlite:///"
 SQL = re.compile(r"(postgresql|mysql|mssql)(\+\w+)?://")
-WAITS = (0.5, 1.0, 2.0, 4.0)
-LOCKED_FOR = 15.0  # seconds that another program may hold the database before that is told
-LOCKED = "database is locked"
-PASSING = frozenset({"TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED"})
-AUTH = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED"})
-# Another wrote the same row first: asked again, it is found there. MLflow itself tries three times for a version.
-MEANWHILE = ("IntegrityError", "UniqueViolation", "Model Version creation error")
-MISSING = frozenset({"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"})
 BATCH = 1_000  # metrics that one request of log_batch holds
 FEW = 100  # parameters, and tags, that one holds
 OWNER = "trunkline.begun_at"  # the tag of a run that says where
 
 
-class _Missing(EnvironmentFault):
-    """What was asked about is not there; told where that was not expected."""
-
-
-class _Exists(EnvironmentFault):
-    """What was to be made is there."""
-
-
-class _Door:
-    """MLflow as one tracking URI has it; it is reached when something is first asked."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root.resolve()
-        self.uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.root / '.trunkline' / 'mlflow.db'}"
-
-    @property
-    def shown(self) -> str:
-        """The URI without a login and without what may be one: all up to the last `@`, and the query."""
-        return masked(self.uri)
-
-    @property
-    def is_remote(self) -> bool:
-        """Whether a server answers, so that it also knows where artifacts belong."""
-        return self.uri.startswith(("http://", "https://", "databricks"))
-
-    @cached_property
-    def client(self) -> MlflowClient:
-        """The client; a database is made where none is, by one process at a time, and whole or not at all."""
-        for name, value in SURROUNDINGS.items():
-            os.environ.setdefault(name, value)
-        for name in ("alembic", "mlflow.store.db.utils", "mlflow.tracking"):  # they tell of each table, and trace back
-            logging.getLogger(name).setLevel(logging.CRITICAL)
-        if self.is_remote or self._database is None:
-            return self._opened(self.uri)
-        lock = self._database.with_name(f".{self._database.name}.lock")  # beside it, since other checkouts may share it
-        with locks.exclusive(lock, "another command that sets MLflow up"):
-            self._make(self._database)
-            _require_free(self._database)
-            return self._opened(self.uri)
-
-    @property
-    def is_made(self) -> bool:
-        """Whether there is something to ask: asked, an SQLite database that is not there would be made."""
-        return self._database is None or self._database.exists()
-
-    @property
-    def _database(self) -> Path | None:
-        """The file of an SQLite database."""
-        return Path(self.uri.removeprefix(SQLITE).partition("?")[0]) if self.uri.startswith(SQLITE) else None
-
-    def _make(self, database: Path) -> None:
-        """Make the database's tables aside: a run killed at it would leave some of them, which MLflow cannot mend."""
-        if database.exists():
-            return
-        part = database.with_name(f".{database.name}.part")
-        try:
-            database.parent.mkdir(parents=True, exist_ok=True)
-            part.unlink(missing_ok=True)
-            self._opened(f"{SQLITE}{part}")
-            part.replace(database)
-        except OSError as fault:
-            raise EnvironmentFault(
-                f"{database} cannot be written: {fault.strerror}; mend that, or name another with MLFLOW_TRACKING_URI.",
-                file=database,
-            ) from fault
-
-    def _opened(self, uri: str) -> MlflowClient:
-        from mlflow import MlflowClient  # noqa: PLC0415 - MLflow takes seconds to import
-
-        try:
-            client = MlflowClient(uri, uri)
-            client.search_registered_models(max_results=1)
-        except Exception as error:  # no server, no driver, no such backend: each raises its own
-            raise self._fault(error) from error
-        return client
-
-    def ask(self, call: Callable[..., T], *args: Any, **named: Any) -> T:
-        """One call of MLflow's client, tried again while what hinders it may pass.
-
-        Raises _Missing, _Exists, or EnvironmentFault with what MLflow says.
-        """
-        for wait in (*WAITS, None):
-            try:
-                return call(*args, **named)
-            except _errors() as error:
-                code = getattr(error, "error_code", "TEMPORARILY_UNAVAILABLE")
-                if code in MISSING:
-                    raise _Missing(self._surprise(error)) from error
-                if code == "RESOURCE_ALREADY_EXISTS":
-                    raise _Exists(self._surprise(error)) from error
-                if wait is None or not _may_pass(code, str(error)):
-                    raise self._fault(error) from error
-            time.sleep(wait)
-        raise AssertionError  # the last wait is None
-
-    def _surprise(self, error: Exception) -> str:
-        return f"somebody else changed MLflow at {self.shown} meanwhile: {_one_line(error, self.uri)}; run again."
-
-    def _fault(self, error: Exception) -> EnvironmentFault:
-        said = _one_line(error, self.uri)
-        advice = "see that it runs and that MLFLOW_TRACKING_URI names it, and run again"
-        if LOCKED in said:
-            advice = "end the program that holds it, or run again later"
-        elif getattr(error, "error_code", "") in AUTH:
-            advice = "give MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
-        return EnvironmentFault(f"MLflow at {self.shown} does not answer: {said}; {advice}.")
-
-
-def _require_free(database: Path) -> None:
-    """Raise EnvironmentFault where another program holds the database: MLflow would try for minutes, in silence."""
-    try:
-        connection = sqlite3.connect(database, timeout=LOCKED_FOR, isolation_level=None)
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute("ROLLBACK")
-        finally:
-            connection.close()
-    except sqlite3.OperationalError as busy:
-        raise EnvironmentFault(
-            f"MLflow's {database} cannot be written: {busy}; end the program that holds it, or run again later.",
-            file=database,
-        ) from busy
-    except sqlite3.DatabaseError as wrong:
-        raise EnvironmentFault(
-            f"{database} is not MLflow's database ({wrong}); move it away, or name another with MLFLOW_TRACKING_URI.",
-            file=database,
-        ) from wrong
-
-
-def _may_pass(code: str, said: str) -> bool:
-    """Whether the same question may be answered a moment later."""
-    if LOCKED in said:  # SQLite itself waited for 20 s
-        return False
-    return code in PASSING or any(mark in said for mark in MEANWHILE)
-
-
-def _secrets(uri: str) -> list[str]:
-    """What of a URI may be part of a password, as a driver that parses it otherwise would quote it."""
-    rest = uri.partition("//")[2]
-    login, _, place = ("", "", rest) if rest.startswith("/") else rest.rpartition("@")
-    user, colon, password = login.partition(":")
-    doubtful = place if "?" in login or "#" in login else ""
-    query = place.partition("?")[2]
-    hidden = [password if colon else user, doubtful, *(each.partition("=")[2] for each in re.split(r"[&#]", query))]
-    parts = {
-        part for each in hidden for text in (each, unquote(each)) for part in (text, *re.split(r"[/:@?#&=]", text))
-    }
-    return sorted((part for part in parts if part), key=len, reverse=True)
-
-
-def _one_line(error: Exception, uri: str) -> str:
-    """What an exception says, without the statement that failed and without what may be a part of a password."""
-    said = " ".join(str(error).split()).partition(" [SQL:")[0].replace(uri, masked(uri))
-    if cause := re.search(r"Max retries exceeded.*Caused by (?:.*: |\w+\(.)(.*?)[\"')]*$", said):
-        said = f"it cannot be reached: {cause[1]}"
-    said = re.sub(r"//\S*@", "//", said)
-    said = re.sub(r"\?[\w.%~-]+=[^\s\"')]*", "", said)
-    for secret in _secrets(uri):
-        said = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", "***", said)
-    return said[:300].rstrip(". ")
-
-
-def _errors() -> tuple[type[Exception], ...]:
-    """What MLflow raises, and SQLAlchemy where MLflow lets it through: while a store is opened."""
-    from mlflow.exceptions import MlflowException  # noqa: PLC0415 - as above
-    from sqlalchemy.exc import OperationalError  # noqa: PLC0415 - as above
-
-    return (MlflowException, OperationalError)
-
-
-class Models(_Door):
+class Models(Door):
     """The registry: versions of models, found by what they were made of."""
 
     def find(self, model: str, lock_hash: str) -> Registered | None:
@@ -238,7 +40,7 @@ class Models(_Door):
         """A version by its number, or None."""
         try:
             return self._told(self.ask(self.client.get_model_version, model, version))
-        except _Missing:
+        except Missing:
             return None
 
     def versions(self, model: str) -> tuple[Registered, ...]:
@@ -250,7 +52,7 @@ class Models(_Door):
 
         Two that make one at the same time both find the older, and the newer is taken back.
         """
-        with suppress(_Exists):
+        with suppress(Exists):
             self.ask(self.client.create_registered_model, model)
         if self.find(model, lock_hash) is None:
             self.ask(
@@ -264,9 +66,9 @@ class Models(_Door):
             )
         kept, *spare = self._all_of(model, lock_hash) or (None,)
         if kept is None:
-            raise _Missing(f"somebody took the version of {model} away from MLflow at {self.shown}; run again.")
+            raise Missing(f"somebody took the version of {model} away from MLflow at {self.shown}; run again.")
         for each in spare:
-            with suppress(_Missing):
+            with suppress(Missing):
                 self.ask(self.client.delete_model_version, model, each.version)
         return kept
 
@@ -288,7 +90,7 @@ class Models(_Door):
         """Each alias of a model and the version it names; none for a model that was never registered."""
         try:
             found = self.ask(self.client.get_registered_model, model).aliases
-        except _Missing:
+        except Missing:
             return {}
         return {str(alias): str(version) for alias, version in found.items()}
 
@@ -313,7 +115,7 @@ class Models(_Door):
         return Registered(model=model, version=version, run_id=found.run_id or None, tags=tags, url=url)
 
 
-class Runs(_Door):
+class Runs(Door):
     """The record of trainings: one experiment a model, one run a training."""
 
     @property
@@ -357,7 +159,7 @@ class Runs(_Door):
 
     def log(self, run_id: str, *, params: Mapping[str, str], points: Sequence[Point], tags: Mapping[str, str]) -> None:
         """Log in as few requests as MLflow takes; the same again changes nothing."""
-        from mlflow.entities import Metric, Param, RunTag  # noqa: PLC0415 - as above
+        from mlflow.entities import Metric, Param, RunTag  # noqa: PLC0415 - MLflow takes seconds to import
 
         begun = self.ask(self.client.get_run, run_id).info.start_time or 0  # the same time again: the same metric
         metrics = [Metric(point.name, point.value, begun, point.step) for point in points]
@@ -377,7 +179,7 @@ class Runs(_Door):
         except Exception as error:  # each store of artifacts has exceptions of its own
             raise EnvironmentFault(
                 f"the artifacts of run {run_id} cannot be kept where MLflow at {self.shown} wants them: "
-                f"{_one_line(error, self.uri)}; mend that and run again."
+                f"{one_line(error, self.uri)}; mend that and run again."
             ) from error
 
     def file(self, run_id: str, path: str) -> bytes | None:
@@ -385,7 +187,7 @@ class Runs(_Door):
         with tempfile.TemporaryDirectory(prefix="trunkline-") as folder:
             try:
                 return Path(self.ask(self.client.download_artifacts, run_id, path, folder)).read_bytes()
-            except _Missing:
+            except Missing:
                 return None
             except EnvironmentFault:
                 raise
@@ -398,14 +200,14 @@ class Runs(_Door):
 
     def drop(self, run_id: str) -> None:
         """Take a run back: another of the same training counts."""
-        with suppress(_Missing):
+        with suppress(Missing):
             self.ask(self.client.delete_run, run_id)
 
     def metrics(self, run_id: str) -> dict[str, float]:
         """The last value of each metric; none of a run that is not there."""
         try:
             return dict(self.ask(self.client.get_run, run_id).data.metrics)
-        except _Missing:
+        except Missing:
             return {}
 
     def _tagged(self, experiment: str, tag: str, value: str) -> list[Run]:
@@ -418,7 +220,7 @@ class Runs(_Door):
         if found is None:
             try:
                 return str(self.ask(self.client.create_experiment, model, artifact_location=self._home(model)))
-            except _Exists:
+            except Exists:
                 found = self.ask(self.client.get_experiment_by_name, model)
         if found is None or found.lifecycle_stage != "active":
             raise EnvironmentFault(
@@ -428,8 +230,8 @@ class Runs(_Door):
 
     def _home(self, model: str) -> str | None:
         """Where the artifacts of a new experiment go; None where MLflow itself knows."""
-        if self._database is not None:  # beside it, where whoever shares the database finds them
-            return (self._database.resolve().parent / "mlartifacts" / model).as_uri()
+        if self.database is not None:  # beside it, where whoever shares the database finds them
+            return (self.database.resolve().parent / "mlartifacts" / model).as_uri()
         if SQL.match(self.uri):
             raise EnvironmentFault(
                 f"MLflow at {self.shown} is a database, which does not say where artifacts belong; name a server, or "

@@ -118,7 +118,7 @@ def watch(killer: Killer) -> None:
     """Have every door through which the command acts tell of it."""
     from docker import APIClient
 
-    from ci.adapters import docker, files, mlflow, shell
+    from ci.adapters import docker, files, mlflow_door, shell
     from ci.adapters.github.client import Client
 
     root = killer.root
@@ -131,7 +131,7 @@ def watch(killer: Killer) -> None:
     killer.after(APIClient, "_post", lambda _, url, **__: f"docker POST {url.partition('/v')[2]}")
     for name in ("build", "save", "load", "push"):
         killer.after(docker, name, lambda *_, name=name, **__: f"docker {name}")
-    killer.after(mlflow._Door, "ask", lambda _, call, *args, **__: asked(call.__name__, args))
+    killer.after(mlflow_door.Door, "ask", lambda _, call, *args, **__: asked(call.__name__, args))
     killer.after(Client, "send", lambda _, method, path, **__: None if method == "GET" else f"github {method} {path}")
     killer.after(Client, "graphql", lambda _, mutation, __: f"github {mutated(mutation)}")
 

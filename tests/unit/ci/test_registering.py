@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from ci.adapters import files, shell
-from ci.adapters import mlflow as door
+from ci.adapters import mlflow_door as door
 from ci.adapters.mlflow import Models, Runs
 from ci.commands import kept as keeping
 from ci.commands import registering
@@ -155,7 +155,7 @@ class Killed(BaseException):
 def kill_after(writes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the process die after so many of MLflow's writes."""
     left = iter(range(writes - 1, -1, -1))
-    ask = door._Door.ask
+    ask = door.Door.ask
 
     def counting(self: Any, call: Callable[..., Any], *args: Any, **named: Any) -> Any:
         answer = ask(self, call, *args, **named)
@@ -163,7 +163,7 @@ def kill_after(writes: int, monkeypatch: pytest.MonkeyPatch) -> None:
             raise Killed
         return answer
 
-    monkeypatch.setattr(door._Door, "ask", counting)
+    monkeypatch.setattr(door.Door, "ask", counting)
 
 
 @pytest.mark.parametrize("report", [False, True])

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ci.adapters import mlflow as door
-from ci.adapters.mlflow import Models, Runs
+from ci.adapters import mlflow_door as door
+from ci.adapters.mlflow import OWNER, Models, Runs
 from ci.core.errors import EnvironmentFault
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ def test_what_another_machine_has_begun_is_left_to_it_until_one_is_kept(root: Pa
     runs = Runs(root)
     one, _ = runs.of("a", "key", "its", name="one")
     client, experiment = runs.client, runs.client.get_run(one).info.experiment_id
-    client.set_tag(one, door.OWNER, "elsewhere:/checkout")
+    client.set_tag(one, OWNER, "elsewhere:/checkout")
     two, ended = runs.of("a", "key", "its", name="two")
     assert (two != one, ended) == (True, False)
     assert runs.of("a", "key", "its", name="two") == (two, False)
