@@ -44,11 +44,15 @@ REMEMBERED = 21  # days of earlier records that are handed on
 
 @dataclass
 class Watched:
-    """`alarms` by watched day, `why` of the first day of each alarm, and how long a check took, in seconds."""
+    """`alarms` by watched day, `why` of the first day of each alarm, and how long a check took, in seconds.
+
+    `records` are those that were left behind, a day each.
+    """
 
     alarms: dict[int, bool] = field(default_factory=dict)
     why: dict[int, str] = field(default_factory=dict)
     seconds: float = 0.0
+    records: list[Drift] = field(default_factory=list)
 
 
 def trunkline(stream: Stream, *, labels: bool = True) -> Watched:
@@ -62,7 +66,7 @@ def trunkline(stream: Stream, *, labels: bool = True) -> Watched:
     reference = read(origin)
     days = [profiled(stream, day, index, origin) for index, day in enumerate(stream.days)]
     every = stream.window if len(stream.days) > LONG else 1
-    found, records = Watched(), list["Drift"]()
+    found = Watched()
     late: Profile | None = None
     rows: tuple[QualityRow, ...] = ()
     started = time.perf_counter()
@@ -79,15 +83,15 @@ def trunkline(stream: Stream, *, labels: bool = True) -> Watched:
             rules,
             now=now,
             span=(now - timedelta(days=stream.window), now),
-            earlier=records[-REMEMBERED:],
+            earlier=found.records[-REMEMBERED:],
             quality=rows,
             labelled=late,
         )
-        records.append(drift)
+        found.records.append(drift)
         found.alarms[end - 1] = bool(drift.alarms)
         if drift.alarms and not found.alarms.get(end - 2):
             found.why[end - 1] = ", ".join(f"{one.kind} {one.subject}" for one in drift.alarms)
-    found.seconds = (time.perf_counter() - started) / max(len(records), 1)
+    found.seconds = (time.perf_counter() - started) / max(len(found.records), 1)
     return found
 
 

@@ -44,9 +44,9 @@ def makers() -> dict[str, Callable[[], Stream]]:
     return found
 
 
-def fraud_stationary(seed: int) -> Stream:
-    """A year in which the fraud simulator changes nothing."""
-    frame = simulated(HISTORY + TRAIN + DELAY + TEST + YEAR, seed)
+def fraud_stationary(seed: int, size: int = 1) -> Stream:
+    """A year in which the fraud simulator changes nothing, in a bank of `size` times the size."""
+    frame = simulated(HISTORY + TRAIN + DELAY + TEST + YEAR, seed, size=size)
     return of_fraud(f"fraud simulator, year {seed + 1}", "stationary", frame, HISTORY)
 
 
