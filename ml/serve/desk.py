@@ -104,7 +104,7 @@ class Desk:
         if self.held_bytes + size > self._most_bytes:
             now = time.monotonic()
             for each in self._holding:
-                if now - each.since > HURRY:
+                if each is not place and now - each.since > HURRY:
                     self._send_away(each)
             raise Refused(503, f"requests hold {self.held_bytes:,} bytes already; try again in a second")
         if size:

@@ -76,6 +76,20 @@ def test_bytes_are_given_back_once() -> None:
     run(test)
 
 
+def test_who_finds_no_room_is_refused_and_not_sent_away_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desks, "HURRY", -1.0)
+
+    async def test() -> None:
+        desk = Desk(places=9, most_bytes=10)
+        slow = desk.enter()
+        desk.hold(slow, 9)
+        with pytest.raises(Refused, match="requests hold 9 bytes already"):
+            desk.hold(slow, 2)
+        assert slow.task.cancelling() == 0
+
+    run(test)
+
+
 async def sending(desk: Desk, size: int = 0, since: float = 0.0, told: asyncio.Event | None = None) -> str:
     """The words with which one is sent away that never comes to its end."""
     place = desk.enter()
