@@ -22,7 +22,7 @@ from ci.core.errors import ConfigurationError, EnvironmentFault
 from ci.core.lineage import all_entries_of, of_lock
 from ci.core.loglines import quiet
 from ci.core.records import Outcome, Verdict
-from ci.core.reporting.markdown import clip, escape
+from ci.core.reporting.markdown import escape
 from ci.core.retraining import deciding, pins, telling
 from ci.core.retraining.deciding import LABELS, Standing
 from ci.core.retraining.records import Retraining as Record
@@ -146,7 +146,7 @@ class Retraining:
         if self.verdict.is_file():
             verdict = files.read_record(self.verdict, Verdict)
             if (verdict.model, verdict.mode) == (self.model, "full") and verdict.commit in {one.sha for one in above}:
-                return None if verdict.verdict is Outcome.PASS else clip(f"{verdict.verdict}: {verdict.summary}", 300)
+                return None if verdict.verdict is Outcome.PASS else telling.refused(verdict)
         check = f"train ({self.model})"
         red = self.forge.conclusion(head, check) == "failure"
         return f"the check “{check}” of {head[:12]} is red; its report says why" if red else None

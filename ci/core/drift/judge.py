@@ -110,7 +110,7 @@ def _of_labels(
     lost = [_lost(row) for row in quality if row.verdict is Outcome.FAIL]
     if not about.enough_of_each:
         return lost
-    moved = [one.subject for one in found if one.kind in OF_COLUMNS]
+    moved = list(dict.fromkeys(one.subject for one in found if one.kind in OF_COLUMNS))
     changed = concept(reference, labelled, rules, covered, moved) or of_numbers(residuals, rules, moved)
     return [*lost, *(changed or by_exclusion(quality, moved=bool(found)))]
 
@@ -168,7 +168,8 @@ def _expected(row: EstimateRow) -> Found:
     low, high = (row.interval.low, row.interval.high) if row.interval else (0.0, 0.0)
     text = (
         f"{row.metric} is expected to be {words.number(row.value or 0.0)} [{words.number(low)}, {words.number(high)}], "
-        f"{words.number(row.reference or 0.0)} on the reference; {row.margin or 0.0:.3g} less are tolerated"
+        f"{words.number(row.reference or 0.0)} on the reference; {row.margin or 0.0:.3g} "
+        f"{'less' if row.higher_is_better else 'more'} is tolerated"
     )
     return Found("estimate", row.metric, text, statistic=row.metric, value=row.value, limit=row.reference)
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from ci.core.drift.cells import binned, ends, middles
 from ci.core.drift.records import Bin
+from ci.core.drift.words import number
 
 if TYPE_CHECKING:
     from ci.core.drift.cells import Common, Floats
@@ -34,8 +35,9 @@ def bins(common: Common) -> tuple[Bin, ...]:
     at = np.linspace(low, high, MOST - 1)
     lower, upper = ends(common)
     wide = np.concatenate([[min(float(lower.min()), low)], at[1:-1], [max(float(upper.max()), high)]])
-    names = [f"{one:.3g} to {two:.3g}" for one, two in pairwise(at)]
-    names[0], names[-1] = f"below {at[1]:.3g}", f"from {at[-2]:.3g}"
+    edges = [number(float(edge)) for edge in at]
+    names = [f"{one} to {two}" for one, two in pairwise(edges)]
+    names[0], names[-1] = f"below {edges[1]}", f"from {edges[-2]} on"
     return _bars(names, *binned(common, wide).shares)
 
 

@@ -185,7 +185,7 @@ def _unjudged(metric: Metric, n: int, n_reference: int, why: str | None, part: P
         n_reference=n_reference,
         reference=None,
         verdict=Outcome.INCONCLUSIVE,
-        reason=f"{metric.label} is not judged: {why}",
+        reason=f"not judged: {why}",
     )
 
 

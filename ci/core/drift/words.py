@@ -73,7 +73,9 @@ def summary(model: str, outcome: Outcome, findings: Sequence[Finding], window: W
     if outcome is Outcome.FAIL:
         kinds = list(dict.fromkeys(TITLES[finding.kind] for finding in alarms))
         subjects = _listed([finding.subject for finding in alarms])
-        return f"{model}: {' and '.join(kinds)} in {rows}: {subjects}{notices}."
+        *first, last = kinds
+        told = f"{', '.join(first)} and {last}" if first else last
+        return f"{model}: {told} in {rows}: {subjects}{notices}."
     if outcome is Outcome.INCONCLUSIVE:
         return f"{model}: {rows} are too few to judge by, {least:,} are needed{notices}."
     return f"{model}: nothing in {rows} calls for anything{notices}."

@@ -130,7 +130,7 @@ def _quality(row: QualityRow) -> tuple[str, ...]:
         *numbers,
         interval(row.interval, sign=True),
         count(row.n),
-        f"{ICONS[row.verdict]} {row.verdict}",
+        f"{ICONS[row.verdict]} {row.verdict if row.value is not None else clip(row.reason, 160)}",
     )
 
 

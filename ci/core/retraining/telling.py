@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ci.core.records import Outcome
-from ci.core.reporting.markdown import clean
+from ci.core.reporting.drift import when
+from ci.core.reporting.markdown import clean, clip
 from ci.core.reporting.plots import COLOUR_WORDS, COLOURS, mermaid, sparkline
 from ci.core.reporting.show import NOTHING, count, interval, number, plural, seconds, short
 from ci.core.retraining.deciding import CURED, MEASURED
 
 if TYPE_CHECKING:
     from ci.core.drift.records import ColumnRow, Drift, Finding, QualityRow
+    from ci.core.records import Verdict
     from ci.core.retraining.records import Proposed, Rows
 
 FINDINGS = ("found", "what", "value", "limit", "since", "windows in a row", "weight")
@@ -88,7 +90,8 @@ def view(drift: Drift, words: str, proposed: Proposed, cost: Cost, split: str) -
         model=drift.model,
         words=clean(words),
         helpless=proposed.helpless,
-        window=f"{window.start} to {window.end}, {count(window.rows)} rows, {count(window.labelled)} of them labelled",
+        window=f"{when(window.start)} to {when(window.end)} UTC, {count(window.rows)} rows, {count(window.labelled)} "
+        "with a label",
         findings=tuple(_finding(one) for one in _ordered(drift)[:MOST]),
         quality=tuple(_quality(row) for row in drift.quality[:MOST]),
         estimate=_estimate(drift),
@@ -102,6 +105,11 @@ def view(drift: Drift, words: str, proposed: Proposed, cost: Cost, split: str) -
         ),
         steps=_steps(drift.model, proposed.helpless),
     )
+
+
+def refused(verdict: Verdict) -> str:
+    """Why a candidate does not help, for the middle of a sentence."""
+    return clip(f"{verdict.verdict}: {verdict.summary.rstrip('.')}", 300)
 
 
 def issue_marker(model: str, proposed: Proposed) -> str:
@@ -134,7 +142,7 @@ def _ordered(drift: Drift) -> list[Finding]:
 
 def _finding(one: Finding) -> tuple[str, ...]:
     weight = NOTHING if one.importance is None else number(one.importance)
-    return (one.kind, clean(one.words), number(one.value), number(one.limit), one.since, str(one.windows), weight)
+    return (one.kind, clean(one.words), number(one.value), number(one.limit), when(one.since), str(one.windows), weight)
 
 
 def _quality(row: QualityRow) -> tuple[str, ...]:
@@ -161,13 +169,13 @@ def _plots(drift: Drift) -> tuple[Plot, ...]:
 
 def _plot(row: ColumnRow, *, drawn: bool) -> Plot:
     reference, window = [one.reference for one in row.bins], [one.window for one in row.bins]
-    names = [row.bins[0].name, row.bins[-1].name]
+    names = (row.bins[0].name, row.bins[-1].name)
     picture = None
     if drawn:
         across, top = (f"bins of {_plain(row.column)}", 1.0, float(len(row.bins))), max(*reference, *window, 0.01)
         lines = {"baseline": reference, "candidate": window}
         picture = mermaid(across, ("share of rows", 0.0, top), lines, COLOURS)
-    bins = clean(" to ".join(names))
+    bins = clean(" … ".join(names))
     marks = sparkline([*reference, *window])  # on one scale
     return Plot(clean(row.column), marks[: len(reference)], marks[len(reference) :], bins, picture)
 
@@ -178,7 +186,7 @@ def _plain(name: str) -> str:
 
 
 def _added(rows: Rows) -> str:
-    return f"{count(rows.rows)}" + (f", {rows.first} to {rows.last}" if rows.first else "")
+    return count(rows.rows) + (f", {when(rows.first)} to {when(rows.last)} UTC" if rows.first and rows.last else "")
 
 
 def _cost(cost: Cost) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from ci.core.drift.judge import judge
 from ci.core.drift.profiles import Profile
-from ci.core.drift.records import Drift, QualityRow
+from ci.core.drift.records import Drift, EstimateRow, QualityRow
 from ci.core.drift.residuals import Residuals
 from ci.core.drift.rules import Rules
 from ci.core.drift.watched import Served, business, service
@@ -181,8 +181,24 @@ def test_a_concept_that_changed_is_told_apart() -> None:
     drift = judged(whole(3_000, 1, REFERENCE, lift=1.0), rules=Rules(persistence=1))
     found = {(one.kind, one.subject): one.words for one in drift.findings}
     assert "although no feature moved" in found["concept", "labels"]
-    moved = judged(whole(3_000, 1, REFERENCE, lift=1.0, shift=0.5))
+    moved = judged(whole(3_000, 1, REFERENCE, lift=1.0, shift=3.0))
+    assert {one.kind for one in moved.findings if one.subject == "amount"} == {"data", "range"}
     assert "while amount moved too" in next(one.words for one in moved.findings if one.kind == "concept")
+    assert [one.bins[0].name.startswith("below ") for one in moved.columns if one.column == "amount"] == [True]
+    assert not any("e+" in bar.name for one in moved.columns for bar in one.bins)
+    later = judged(whole(3_000, 2, REFERENCE, lift=1.0, shift=3.0), 1, earlier=[moved])
+    assert later.summary.startswith("a: data drift, numbers out of range, prediction drift and concept drift in 3,000")
+
+
+def test_what_is_expected_is_told_in_the_metrics_direction() -> None:
+    told_of = {"n": 3_000, "reference": 0.4, "value": 0.5, "margin": 0.02, "worse": True}
+    rows = [
+        EstimateRow.model_validate({"metric": name, "higher_is_better": up, **told_of})
+        for name, up in (("accuracy", True), ("log_loss", False))
+    ]
+    found = {one.subject: one.words for one in judged(whole(3_000, 1, REFERENCE), estimate=rows).findings}
+    assert found["accuracy"].endswith("0.4 on the reference; 0.02 less is tolerated")
+    assert found["log_loss"].endswith("0.4 on the reference; 0.02 more is tolerated")
     assert not [one for one in judged(whole(3_000, 1, REFERENCE, shift=0.5)).findings if one.kind == "concept"]
 
 

@@ -99,7 +99,7 @@ def test_a_slice_with_few_rows_and_a_value_that_is_new_are_not_judged() -> None:
     gates = cases.gates("- {metric: roc_auc, min: 0.5, slices: [band]}")
     window = sample(1_200, 4, band=np.where(np.arange(1_200) < 600, "new", "few"))
     found = judged(window, sample(3_000, 5, band=["few"] * 3_000), gates, least_rows=601)
-    assert found["roc_auc", "band=new"].reason == "roc_auc is not judged: 600 labelled rows are too few, 601 are needed"
+    assert found["roc_auc", "band=new"].reason == "not judged: 600 labelled rows are too few, 601 are needed"
     found = judged(window, sample(3_000, 5, band=["few"] * 3_000), gates)
     assert "0 rows of the reference are too few" in found["roc_auc", "band=new"].reason
 
@@ -119,7 +119,7 @@ def rare(positive: int, rows: int = 3_000) -> Rows:
 )
 def test_too_few_of_one_class_are_not_judged_by(window: Rows, reference: Rows, words: str) -> None:
     row = judged(window, reference)["roc_auc", None]
-    assert (row.verdict, row.reason) == (Outcome.INCONCLUSIVE, f"roc_auc is not judged: {words}")
+    assert (row.verdict, row.reason) == (Outcome.INCONCLUSIVE, f"not judged: {words}")
     assert judged(rare(100), sample(3_000, 2))["roc_auc", None].verdict is Outcome.FAIL
 
 
@@ -128,10 +128,10 @@ def test_what_lacks_is_left_out_and_what_does_not_exist_is_said() -> None:
     assert set(judged(sample(900, 1), sample(900, 2), gates)) == {("roc_auc", None)}
     none = cases.rows(np.zeros(900), np.random.default_rng(0).random(900))
     found = judged(none, sample(900, 2))["roc_auc", None]
-    assert found.reason == "roc_auc is not judged: 0 positive labelled rows are too few, 100 are needed"
+    assert found.reason == "not judged: 0 positive labelled rows are too few, 100 are needed"
     broken = cases.rows(np.zeros(900), np.full(900, np.nan))
     row = judged(broken, sample(900, 2))["roc_auc", None]
-    assert row.reason == "roc_auc is not judged: 900 of 900 scores are NaN or infinite"
+    assert row.reason == "not judged: 900 of 900 scores are NaN or infinite"
     assert set(judged(sample(900, 1), sample(900, 2), gates=())) >= {("average_precision", None), ("log_loss", None)}
 
 

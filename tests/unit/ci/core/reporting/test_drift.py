@@ -60,8 +60,11 @@ def test_it_says_what_drifted_since_when_and_how() -> None:
         verdict=Outcome.FAIL,
         reason="worse",
     )
+    few = quality.model_copy(
+        update={"slice": "plan=plus", "value": None, "verdict": Outcome.INCONCLUSIVE, "reason": "not judged: too few"}
+    )
     estimate = EstimateRow(metric="roc_auc", higher_is_better=True, n=1200, reference=0.8, value=0.71, worse=True)
-    drift = window(27, row(), row("age", 0.01), findings=(FOUND,), quality=(quality,), estimate=(estimate,))
+    drift = window(27, row(), row("age", 0.01), findings=(FOUND,), quality=(quality, few), estimate=(estimate,))
     text = templates.render_drift(
         drift, [window(13, row(value=0.05)), window(20, row(value=0.15))], marker="<!-- m -->"
     )
@@ -73,6 +76,7 @@ def test_it_says_what_drifted_since_when_and_how() -> None:
         f"| roc\\_auc, plan=basic | 0.8000 | 0.7000 | {MINUS}0.1000 | {MINUS}0.2000 to {MINUS}0.0100 | 30 | ❌ fail |"
         in text
     )
+    assert "| 30 | ⚠️ not judged: too few |" in text
     assert "| roc\\_auc (worse) | 0.8000 | 0.7100 |" in text
     assert "| `amount` | reference | up to 10 | `█▂` | more |" in text
     assert "| | window | | `▁█` | |" in text
