@@ -34,6 +34,8 @@ ROWS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
 # Of probabilities, finer where they are near certain; the same for every version of a model, so that they compare.
 LOW = (0.001, 0.002, 0.005, 0.01, 0.02)
 SCORES = (0.0, *LOW, *(step / 20 for step in range(1, 20)), 0.98, 0.99, 0.995, 0.998, 0.999, 1.0)
+# Counted from the start: Prometheus sees no increase in what is not 0 when it is seen first.
+FROM_ZERO = tuple(("infer", code) for code in (200, 400, 422, 500, 503))
 
 
 class Tally:
@@ -65,7 +67,7 @@ class Metrics(Collector):
         self._record = record
         self._model = (record.model, record.version)
         self._taken = taken
-        self._requests: Counter[tuple[object, ...]] = Counter()
+        self._requests: Counter[tuple[object, ...]] = Counter(dict.fromkeys(FROM_ZERO, 0))
         self._missing: Counter[str] = Counter()
         self._unseen: Counter[str] = Counter(dict.fromkeys(record.categories, 0))
         self._rows = 0

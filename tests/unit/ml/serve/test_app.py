@@ -282,6 +282,8 @@ def test_while_draining_it_answers_and_sends_everyone_elsewhere(toy: Toy) -> Non
 
 
 def test_metrics_count_what_was_answered(toy: Toy) -> None:
+    before = toy.metrics()
+    assert [before["trunkline_serve_requests_total", code, "infer"] for code in ("200", "400", "500", "503")] == [0] * 4
     toy.infer(1, 2, 3)
     toy.infer(4)
     toy.post(content=b"{")
