@@ -20,6 +20,7 @@ from ci.core.drift import cells
 from ci.core.errors import EnvironmentFault
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from ci.core.drift.cells import Common, Floats
@@ -34,10 +35,13 @@ OTHERS = "(other)"
 def write_page(path: Path, reference: Profile, window: Profile) -> None:
     """Write Evidently's report of data drift as HTML. Raises EnvironmentFault where it cannot be made."""
     os.environ.setdefault("DO_NOT_TRACK", "1")
+    pairs = _pairs(reference, window)
+    if not pairs:
+        raise EnvironmentFault("Evidently's page was not made: no column has values in reference and window.")
     try:
         with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()), _silence():
             warnings.simplefilter("ignore")
-            page = _page(reference, window)
+            page = _page(pairs)
     except ImportError as error:
         raise EnvironmentFault(f"Evidently's page was not made: {error}; `make setup` brings it.") from error
     except Exception as error:  # what a library for people's eyes stumbles on is no reason to stop
@@ -46,7 +50,7 @@ def write_page(path: Path, reference: Profile, window: Profile) -> None:
     files.write_text(path, page)
 
 
-def _page(reference: Profile, window: Profile) -> str:
+def _page(pairs: Mapping[str, tuple[Column, Column]]) -> str:
     import pandas as pd  # noqa: PLC0415 - what Evidently takes
     from evidently import DataDefinition, Dataset, Report  # noqa: PLC0415 - several seconds, for a page alone
     from evidently.presets import DataDriftPreset  # noqa: PLC0415 - as above
@@ -54,7 +58,7 @@ def _page(reference: Profile, window: Profile) -> str:
     numbers: list[str] = []
     texts: list[str] = []
     tables: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
-    for name, (one, other) in _pairs(reference, window).items():
+    for name, (one, other) in pairs.items():
         common = cells.of_columns(one, other)
         (texts if one.kind == "category" else numbers).append(name)
         for table, counts, column in zip(tables, (common.reference, common.window), (one, other), strict=True):

@@ -95,7 +95,7 @@ def _mean(name: str, column: str, window: Profile) -> float | None:
     if found is None:
         raise ConfigurationError(
             f"business metric '{name}' is the mean of '{column}', which the window has not; "
-            f"{did_you_mean(column, window.columns)}"
+            f"{did_you_mean(column, window.columns) if window.columns else 'it has no features at all'}"
         )
     if found.kind == "category":
         raise ConfigurationError(

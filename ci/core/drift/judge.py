@@ -92,7 +92,7 @@ def judge(
         columns=rows,
         quality=tuple(quality),
         estimate=tuple(estimate),
-        notes=_notes(reference, known_labels, about),
+        notes=(*_hidden(reference, window), *_notes(reference, known_labels, about)),
     )
 
 
@@ -113,6 +113,15 @@ def _of_labels(
     moved = list(dict.fromkeys(one.subject for one in found if one.kind in OF_COLUMNS))
     changed = concept(reference, labelled, rules, covered, moved) or of_numbers(residuals, rules, moved)
     return [*lost, *(changed or by_exclusion(quality, moved=bool(found)))]
+
+
+def _hidden(reference: Profile, window: Profile) -> tuple[str, ...]:
+    """What nothing is found in, since the log keeps it back."""
+    names = [name for name in reference.columns if name in window.hidden]
+    if not names:
+        return ()
+    which = "every feature" if len(names) == len(reference.columns) else words.listed(names)
+    return (f"The log keeps back {which}, hashed or left out (`serving.sensitive`): nothing is looked for there.",)
 
 
 def _notes(reference: Profile, labelled: Profile, about: Window) -> tuple[str, ...]:

@@ -90,7 +90,7 @@ def repeated(sample: Sample, part: float) -> float:
     """The share of rows that were there before, in a random `part` of the rows (rarefaction: Hurlbert 1971)."""
     counts = np.array(sample.counts, dtype=np.float64)
     rows = part * counts.sum()
-    return float(1 - (1 - (1 - part) ** counts).sum() / rows) if rows else 0.0
+    return max(0.0, float(1 - (1 - (1 - part) ** counts).sum() / rows)) if rows else 0.0  # what is left of a sum
 
 
 def per_day(window: Window) -> float | None:

@@ -72,7 +72,7 @@ def summary(model: str, outcome: Outcome, findings: Sequence[Finding], window: W
     notices = f" ({more} notice{'s' if more > 1 else ''})" if more else ""
     if outcome is Outcome.FAIL:
         kinds = list(dict.fromkeys(TITLES[finding.kind] for finding in alarms))
-        subjects = _listed([finding.subject for finding in alarms])
+        subjects = listed([finding.subject for finding in alarms])
         *first, last = kinds
         told = f"{', '.join(first)} and {last}" if first else last
         return f"{model}: {told} in {rows}: {subjects}{notices}."
@@ -98,7 +98,8 @@ def hours(value: float) -> str:
     return f"{value:.0f} hours" if value < 72 else f"{value / 24:.0f} days"
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
     names = list(dict.fromkeys(names))
     more = len(names) - MOST_NAMES
     shown = ", ".join(names[:MOST_NAMES])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ci.core.records import Outcome
 from ci.core.reporting.markdown import clean, clip
 from ci.core.reporting.plots import BLOCKS, mermaid
-from ci.core.reporting.show import NOTHING, count, interval, number, percent, short
+from ci.core.reporting.show import NOTHING, count, interval, number, percent, plural, short
 from ci.core.reporting.tables import ICONS, Listing, listing
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def _facts(drift: Drift) -> tuple[str, ...]:
     made = f" at commit {reference.commit[:12]}" if reference.commit else ""
     return (
         f"{when(window.start)} to {when(window.end)} UTC",
-        f"{count(window.rows)} rows, {count(window.labelled)} with a label",
+        f"{plural(window.rows, 'row')}, {count(window.labelled)} with a label",
         f"held to the {count(reference.rows)} rows that model {short(reference.model_hash)} was trained on{made}",
     )
 

@@ -90,8 +90,8 @@ def view(drift: Drift, words: str, proposed: Proposed, cost: Cost, split: str) -
         model=drift.model,
         words=clean(words),
         helpless=proposed.helpless,
-        window=f"{when(window.start)} to {when(window.end)} UTC, {count(window.rows)} rows, {count(window.labelled)} "
-        "with a label",
+        window=f"{when(window.start)} to {when(window.end)} UTC, {plural(window.rows, 'row')}, "
+        f"{count(window.labelled)} with a label",
         findings=tuple(_finding(one) for one in _ordered(drift)[:MOST]),
         quality=tuple(_quality(row) for row in drift.quality[:MOST]),
         estimate=_estimate(drift),

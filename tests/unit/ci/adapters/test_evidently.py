@@ -88,6 +88,9 @@ def test_what_cannot_be_drawn_is_told_in_a_sentence(tmp_path: Path, monkeypatch:
         raise ZeroDivisionError("division by\nzero")
 
     monkeypatch.setattr(evidently, "_page", fails)
+    some = profile(a=numbers([1.0]))
     with pytest.raises(EnvironmentFault, match=r"Evidently's page was not made: division by zero\."):
-        evidently.write_page(tmp_path / "drift.html", profile(), profile())
+        evidently.write_page(tmp_path / "drift.html", some, some)
+    with pytest.raises(EnvironmentFault, match="not made: no column has values in reference and window"):
+        evidently.write_page(tmp_path / "drift.html", some, profile())
     assert not list(tmp_path.iterdir())

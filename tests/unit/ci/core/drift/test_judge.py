@@ -167,6 +167,7 @@ def test_columns_that_change_are_an_alarm_at_once() -> None:
     assert "age is String by now, and Int64 in the reference" in drift.findings[1].words
     hidden = window.model_copy(update={"hidden": ("amount",)})
     assert ("schema", "amount") not in told(judged(hidden))
+    assert [note.partition(",")[0] for note in judged(hidden).notes] == ["The log keeps back amount"]
 
 
 def test_scores_that_move_are_told_with_decisions_and_confidence() -> None:
@@ -271,7 +272,9 @@ def test_old_rows_and_rows_from_the_future_are_an_alarm_at_once() -> None:
 
 def test_rows_that_come_twice_are_told() -> None:
     values = {name: np.concatenate([column[:2_700], column[:300]]) for name, column in table(3_000, 1).items()}
-    assert told(judged(profile(values, reference=REFERENCE))) == {("duplicates", "rows"): False}
+    drift = judged(profile(values, reference=REFERENCE))
+    assert told(drift) == {("duplicates", "rows"): False}
+    assert ", 0 % in the reference;" in drift.findings[0].words
     few = profile({"kind": np.random.default_rng(1).choice(list("abc"), size=9_000)})
     less = profile({"kind": np.random.default_rng(2).choice(list("abc"), size=900)}, reference=few)
     assert judged(less, reference=few).findings == ()  # of three different rows, most are there more than once

@@ -46,6 +46,11 @@ FOUND = Finding(
 )
 
 
+def test_one_row_is_one() -> None:
+    one = window(27).model_copy(update={"window": Window(start="2026-11-20", end="2026-11-27", rows=1, labelled=0)})
+    assert "2026-11-27 UTC · 1 row, 0 with a label" in templates.render_drift(one)
+
+
 def test_it_says_what_drifted_since_when_and_how() -> None:
     quality = QualityRow(
         metric="roc_auc",
