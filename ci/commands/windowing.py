@@ -55,9 +55,10 @@ def read(reference: Reference, rules: Rules, span: tuple[datetime, datetime], ou
     start, end = (moment.isoformat() for moment in span)
     args = [sys.executable, "-m", STAGE, reference.model, "--start", start, "--end", end]
     args += ["--reference", str(given / PROFILE), "--out", str(out), "--workers", str(readers.workers)]
-    args += ["--log", rules.log] if rules.log else ["--rows", str(rules.rows), "--onnx", str(given / ONNX)]
+    rows, labels = (_placed(reference, rules, url) for url in (str(rules.rows), rules.labels or ""))
+    args += ["--log", rules.log] if rules.log else ["--rows", rows, "--onnx", str(given / ONNX)]
     args += ["--ray", readers.ray] if readers.ray else []
-    args += ["--labels", rules.labels] if rules.labels else []
+    args += ["--labels", labels] if labels else []
     with _code(reference, rules) as tree:
         done = shell.run(args, cwd=tree, check=False, without=dvc.TOKENS)
     if done.code != 0:
@@ -70,6 +71,11 @@ def read(reference: Reference, rules: Rules, span: tuple[datetime, datetime], ou
         files.read_record(out / "window.json", Reading),
         predictions if predictions.is_file() else None,
     )
+
+
+def _placed(reference: Reference, rules: Rules, url: str) -> str:
+    """A folder of this checkout is named from its root on, for code that may run elsewhere."""
+    return url if rules.log or not url or "://" in url else str(reference.root / url)
 
 
 @contextmanager
@@ -93,7 +99,8 @@ def _failed(done: shell.Completed, model: str) -> ConfigurationError | Environme
     """What it said last; all before that is for whoever wrote the model."""
     *before, last = done.err.rstrip().splitlines() or ["it ended without a word"]
     sys.stderr.writelines(f"{line}\n" for line in before)
-    words = f"{model}: {last.removeprefix(f'window {model}: ').rstrip('.')}."
+    told = last.removeprefix(f"window {model}: ").rstrip(".")
+    words = f"{model}: {told}{'' if told.endswith('?') else '.'}"
     return (
         EnvironmentFault(words)
         if done.code == EnvironmentFault.exit_code or done.code < 0
