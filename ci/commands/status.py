@@ -15,6 +15,7 @@ from ci.commands.rollout import chosen
 from ci.core import releasing
 from ci.core.loglines import quiet
 from ci.core.reporting.show import count, number
+from ci.core.retraining import telling
 from ci.core.rollouts import changing
 from ci.core.rollouts.standing import Standing, standing
 
@@ -43,8 +44,15 @@ def run(args: argparse.Namespace) -> int:
     base = merged.at_forge(root, there)
     _, places = chosen(base, args.models, args.environment)
     kept = rollouts.read(root, there, places)
+    first = dict(reversed(places))
     found = [
-        standing(model, name, base.changes(model, name), kept[model, name].open, list(_pulls(there, model, name)))
+        standing(
+            model,
+            name,
+            base.changes(model, name),
+            kept[model, name].open,
+            list(_pulls(there, model, name, is_first=first[model] == name)),
+        )
         for model, name in places
     ]
     if args.json:
@@ -54,8 +62,10 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _pulls(there: Forge, model: str, environment: str) -> Iterable[Pull]:
-    for branch in (releasing.branch(model, environment), changing.branch(model, environment)):
+def _pulls(there: Forge, model: str, environment: str, *, is_first: bool) -> Iterable[Pull]:
+    """Those of the environment, and at a model's first that of its retraining, which is of none."""
+    own = (telling.branch(model),) if is_first else ()
+    for branch in (*own, releasing.branch(model, environment), changing.branch(model, environment)):
         if (pull := there.find(branch)) is not None:
             yield pull
 

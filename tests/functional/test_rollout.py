@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ci.adapters.forge.local import FOLDER, Local
 from ci.adapters.rollouts import ref_of
 from ci.core.release import release
 from tests import rollouts
@@ -232,6 +233,13 @@ def test_how_each_stands(make: Make) -> None:
     (staging, production) = json.loads(line.run("status", "--json"))
     assert (staging["environment"], staging["canary"], staging["stable"]["version"]) == ("staging", None, "1")
     assert (production["weight"], production["decision"]["action"]) == (5, "step")
+    assert [pull["branch"] for pull in production["pulls"]] == [BRANCH]
+    assert staging["pulls"] == []
+    newer = line.git("commit-tree", "HEAD^{tree}", "-p", "HEAD", "-m", "newer rows")
+    line.git("push", "--quiet", FOLDER, f"{newer}:refs/heads/retrain/churn")
+    Local(line.root).open("retrain/churn", "main", "Retrain churn", "on newer rows")
+    (staging, production) = json.loads(line.run("status", "--json"))
+    assert [pull["title"] for pull in staging["pulls"]] == ["Retrain churn"]
     assert [pull["branch"] for pull in production["pulls"]] == [BRANCH]
 
 
