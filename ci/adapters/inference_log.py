@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ci.adapters.stores import Store, line
 from ci.core.addresses import masked
 from ci.core.errors import ConfigurationError, EnvironmentFault, did_you_mean
 from ci.core.explaining import Logged
@@ -16,7 +16,6 @@ from ci.core.explaining import Logged
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-LOCAL = frozenset({"file", "local"})
 AT_ONCE = 8  # files: of a store that is far away, each takes its time
 
 
@@ -27,10 +26,10 @@ def find(url: str, request_id: str, *, model: str | None = None, since: datetime
     another model than `model`. Raises ConfigurationError where there is no log, EnvironmentFault where its store does
     not answer.
     """
-    store = _Store(url)
+    there = _Log(url)
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for files in store.hours(model, since):
-            rows = [row for found in pool.map(partial(store.rows, request_id), files) for row in found]
+        for files in there.hours(model, since):
+            rows = [row for found in pool.map(partial(there.rows, request_id), files) for row in found]
             if rows:
                 return tuple(rows)
     return ()
@@ -38,34 +37,31 @@ def find(url: str, request_id: str, *, model: str | None = None, since: datetime
 
 def newest(url: str, model: str) -> datetime | None:
     """The newest hour (UTC) that the log at `url` has of a model; None where it has none. Raises as `find` does."""
-    return _Store(url).newest(model)
+    return _Log(url).newest(model)
 
 
-class _Store:
+class _Log:
     """Files under one URL, by fsspec."""
 
     def __init__(self, url: str) -> None:
-        import fsspec  # noqa: PLC0415 - only where a log is read
-
-        self._shown = masked(url)
         try:
-            self._files, self._root = fsspec.core.url_to_fs(url)
+            self._store = Store.of(url)
         except (ValueError, ImportError) as error:
-            raise ConfigurationError(f"{self._shown} is not a log that can be read here: {_line(error)}.") from error
-        protocol = self._files.protocol
-        self._is_local = not LOCAL.isdisjoint({protocol} if isinstance(protocol, str) else protocol)
+            raise ConfigurationError(f"{masked(url)} is not a log that can be read here: {line(error)}.") from error
+        self._root = self._store.root.rstrip("/")
 
     def hours(self, wanted: str | None, since: datetime | None) -> Iterator[list[str]]:
         """The files of each hour, of one model or of all, newest first."""
-        models = self._parts(self._root.rstrip("/"), "model")
+        models = self._parts(self._root, "model")
         if not models:
             raise ConfigurationError(
-                f"there is no inference log at {self._shown}: no folder there is called model=...; name another with "
-                "--log, or with SERVE_LOG as the servers have it."
+                f"there is no inference log at {self._store.shown}: no folder there is called model=...; name another "
+                "with --log, or with SERVE_LOG as the servers have it."
             )
         if wanted is not None and wanted not in dict(models):
             raise ConfigurationError(
-                f"the inference log at {self._shown} has no model {wanted!r}; {did_you_mean(wanted, dict(models))}"
+                f"the inference log at {self._store.shown} has no model {wanted!r}; "
+                f"{did_you_mean(wanted, dict(models))}"
             )
         folders = [folder for name, folder in models if wanted in {None, name}]
         days = _grouped(part for folder in folders for part in self._parts(folder, "date"))
@@ -78,7 +74,7 @@ class _Store:
 
     def newest(self, model: str) -> datetime | None:
         """The last hour of the last day that has one."""
-        days = sorted(self._parts(f"{self._root.rstrip('/')}/model={model}", "date"), reverse=True)
+        days = sorted(self._parts(f"{self._root}/model={model}", "date"), reverse=True)
         hours = ((_hour(day, hour) for hour, _ in self._parts(folder, "hour")) for day, folder in days)
         return next((max(found) for of_day in hours if (found := [hour for hour in of_day if hour])), None)
 
@@ -87,13 +83,15 @@ class _Store:
         import polars as pl  # noqa: PLC0415 - a quarter of a second that only reading costs
 
         try:
-            source = path if self._is_local else io.BytesIO(self._files.cat_file(path))
+            source = self._store.content(path)
             found = pl.scan_parquet(source, glob=False).filter(pl.col("request_id") == request_id).collect()
             return tuple(Logged.model_validate({"features": {}, **row}) for row in found.to_dicts())
         except FileNotFoundError:  # tidied away meanwhile
             return ()
-        except Exception as error:  # polars' and each store's exceptions share no base
-            raise EnvironmentFault(f"{path} in the inference log cannot be read: {_line(error)}.") from error
+        except EnvironmentFault:  # the store, not the file
+            raise
+        except Exception as error:  # polars' exceptions share no base with others
+            raise EnvironmentFault(f"{path} in the inference log cannot be read: {line(error)}.") from error
 
     def _parts(self, folder: str, name: str) -> list[tuple[str, str]]:
         """The values of a partition within a folder, with their paths."""
@@ -102,11 +100,9 @@ class _Store:
 
     def _listed(self, folder: str) -> list[str]:
         try:
-            return [str(path) for path in self._files.ls(folder, detail=False)]
+            return self._store.names(folder)
         except FileNotFoundError:
             return []
-        except Exception as error:  # each store has exceptions of its own
-            raise EnvironmentFault(f"the inference log at {self._shown} does not answer: {_line(error)}.") from error
 
 
 def _grouped(parts: Iterable[tuple[str, str]]) -> list[tuple[str, list[str]]]:
@@ -123,7 +119,3 @@ def _hour(day: str, hour: str) -> datetime | None:
         return datetime.fromisoformat(f"{day}T{hour}").replace(tzinfo=UTC)
     except ValueError:
         return None
-
-
-def _line(error: Exception) -> str:
-    return masked(" ".join(str(error).split()))[:300].rstrip(".")

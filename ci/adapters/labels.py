@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ci.adapters import parquet
+from ci.adapters.stores import line
 from ci.core.errors import ConfigurationError, did_you_mean
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def read(url: str, *, binary: bool) -> pl.DataFrame:
         try:
             parts.append(_part(pl.read_parquet(source, glob=False), name, binary=binary))
         except pl.exceptions.PolarsError as wrong:
-            raise ConfigurationError(f"{name} cannot be read as labels: {parquet.line(wrong)}.") from wrong
+            raise ConfigurationError(f"{name} cannot be read as labels: {line(wrong)}.") from wrong
     if not parts:
         raise ConfigurationError(f"{KEY} names a place without a Parquet file; write the labels there, or mend it.")
     timed = all("time" in part.columns for part in parts)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ci.adapters import labels, parquet
+from ci.adapters.stores import line
 from ci.core.errors import ConfigurationError, EnvironmentFault, did_you_mean
 from ci.core.retraining.records import Rows
 
@@ -71,7 +72,7 @@ def fresh(url: str, data: Path, columns: Columns, until: datetime, later: Later 
                 rows = rows.filter((at < last) & (True if newest is None else at > newest))
             found = found.vstack(rows.join(ids.lazy(), on=columns.id, how="anti", maintain_order="left").collect())
         except pl.exceptions.PolarsError as wrong:
-            raise ConfigurationError(f"{name} cannot be read as rows of {data.name}: {parquet.line(wrong)}.") from wrong
+            raise ConfigurationError(f"{name} cannot be read as rows of {data.name}: {line(wrong)}.") from wrong
     order = [*([columns.time] if columns.time else []), columns.id]
     once = found.unique(subset=columns.id, keep="first", maintain_order=True).sort(order, maintain_order=True)
     return Fresh(once, _told(once, columns.time))

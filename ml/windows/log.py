@@ -55,6 +55,8 @@ def ids(task: Task, url: str) -> Iterator[NDArray[np.uint64]]:
         try:
             for rows in slices(store.scan(path).select("request_id", "row"), ROWS):
                 yield keys_of(rows["request_id"], rows["row"])
+        except StageError:
+            raise
         except Exception:  # noqa: BLE001, S112 - as in _parts, which tells of those in the window
             continue
 
@@ -91,6 +93,8 @@ def _parts(task: Task, store: Store, paths: Sequence[str], later: Labels | None)
             rows = _within(task, scan)
         except FileNotFoundError:  # tidied away meanwhile
             continue
+        except StageError:  # the store, not the file
+            raise
         except Exception as error:  # noqa: BLE001 - polars' and each store's exceptions share no base
             yield replace(task.empty(), files_read=1, damaged={store.name(path): line(error)})
             continue

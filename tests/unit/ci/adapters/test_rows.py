@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import fsspec
 import polars as pl
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from ci.adapters import rows
 from ci.adapters.rows import Columns, Later
@@ -181,7 +182,30 @@ def test_a_store_that_does_not_answer_is_told_apart(data: Path, place: Path, mon
     def away(*_: object, **__: object) -> None:
         raise ConnectionError("http://user:secret@store/rows: no answer")
 
+    monkeypatch.setattr("ci.adapters.stores.PAUSES", (0.0, 0.0))
     monkeypatch.setattr("fsspec.implementations.local.LocalFileSystem.find", away)
     with pytest.raises(EnvironmentFault, match=r"cannot be read: .*no answer; run this again") as told:
         rows.fresh(str(place), data, PLAIN, UNTIL)
     assert "secret" not in told.value.message
+
+
+def test_a_store_is_asked_again_and_one_that_is_away_is_not_empty(
+    data: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame(100, 3).write_parquet(place / "a.parquet")
+    monkeypatch.setattr("ci.adapters.stores.PAUSES", (0.0, 0.0))
+    store, given = fsspec.filesystem("memory"), MemoryFileSystem.cat_file
+    store.put(str(place), "/rows-of-a-test", recursive=True)
+    asked: list[object] = []
+
+    def seldom(*args: Any, **named: Any) -> Any:
+        asked.append(args)
+        if len(asked) < 3:
+            raise ConnectionError
+        return given(*args, **named)
+
+    monkeypatch.setattr(MemoryFileSystem, "cat_file", seldom)
+    assert rows.fresh("memory://rows-of-a-test", data, PLAIN, UNTIL).frame.height == 3
+    pytest.importorskip("aiohttp")
+    with pytest.raises(EnvironmentFault, match=r"what is at http://127.0.0.1:1/rows cannot be read: .*run this again"):
+        rows.fresh("http://127.0.0.1:1/rows", data, PLAIN, UNTIL)
