@@ -19,6 +19,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Few = Annotated[int, Field(ge=1)]
 Days = Annotated[int, Field(ge=0, le=36_500)]  # a century; dates reach back no million
+Url = Annotated[str, Field(min_length=1)]
 Some = Annotated[int, Field(ge=1, le=36_500)]
 
 VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
@@ -108,11 +109,11 @@ class Alert(Declared):
 class Rules(Declared):
     """`drift`."""
 
-    log: str | None = None
+    log: Url | None = None
     """URL of the inference log."""
-    rows: str | None = None
+    rows: Url | None = None
     """URL of Parquet files with raw labelled rows, as the model's data file has them."""
-    labels: str | None = None
+    labels: Url | None = None
     """URL of Parquet files with labels that arrive later: id, label, and time if known."""
     days: Some = 7
     """A window's length."""
@@ -143,7 +144,10 @@ def parse_rules(defaults: Rules, data: Any, place: Place) -> Rules:
 
 
 def require_whole(rules: Rules, place: Place) -> None:
-    """Refuse a business metric without one source and a bound, and an alert that nobody would get."""
+    """Refuse a slice that is there twice, a business metric without one source and a bound, an alert to nobody."""
+    for index, name in enumerate(rules.slices):
+        if name in rules.slices[:index]:
+            raise place.at("slices", index).error(f"slice '{name}' is listed twice; keep one.")
     for name, metric in rules.business.items():
         _require_business(name, metric, place.at("business", name))
     for index, alert in enumerate(rules.alerts):

@@ -69,6 +69,8 @@ def test_all_that_may_be_said_is_read() -> None:
         ("limits: {effect: .inf}", "'drift.limits.effect' is inf"),
         ("columns: {a: {statistic: wassertein}}", "did you mean 'wasserstein'?"),
         ("columns: {a: {statstic: psi}}", "did you mean 'statistic'?"),
+        ("log: ''", "'drift.log' is ''; String should have at least 1 character"),
+        ("slices: [a, b, a]", "slice 'a' is listed twice; keep one"),
         ("business: {a: {min: 1}}", "one of promql, sql, column; found none"),
         ("business: {a: {sql: select 1, column: b, min: 1}}", "found sql and column"),
         ("business: {a: {column: b}}", "'a' has no bound"),
