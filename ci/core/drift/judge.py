@@ -92,7 +92,10 @@ def judge(
         columns=rows,
         quality=tuple(quality),
         estimate=tuple(estimate),
-        notes=(*_hidden(reference, window), *_notes(reference, known_labels, about)),
+        notes=(
+            *_hidden(reference, window),
+            *_notes(reference, known_labels, about, unjudged=bool(quality) and residuals is None),
+        ),
     )
 
 
@@ -124,9 +127,17 @@ def _hidden(reference: Profile, window: Profile) -> tuple[str, ...]:
     return (f"The log keeps back {which}, hashed or left out (`serving.sensitive`): nothing is looked for there.",)
 
 
-def _notes(reference: Profile, labelled: Profile, about: Window) -> tuple[str, ...]:
-    """That the concept was not judged, where labels were there, and too few of one class."""
-    if about.enough_of_each or not about.enough_labelled:
+def _notes(reference: Profile, labelled: Profile, about: Window, *, unjudged: bool) -> tuple[str, ...]:
+    """That the concept was not judged, where labels were there: too few of one class, or none to tell it by."""
+    if not about.enough_labelled:
+        return ()
+    if reference.joint is None and unjudged:
+        why = (
+            "Concept drift is not judged: that takes labels that differ on the reference, and 30 rows of alike scores "
+            "there and in the window."
+        )
+        return (why,)
+    if about.enough_of_each:
         return ()
     negative, positive = (
         f"{mine.total:,} and {theirs.total:,}"

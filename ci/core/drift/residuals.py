@@ -18,6 +18,8 @@ GROUPS = 10
 """Of scores, between quantiles of the reference's."""
 LEAST = 30
 """Rows of a group on either side; a group with fewer is left out."""
+FINEST = 1e-9
+"""In standard deviations of the label, below which residuals do not differ: that is how floats are rounded."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ def residuals(window: Rows, reference: Rows, rules: Rules) -> Residuals | None:
     """The root of the mean squared difference of groups' mean residuals (label less score), less what chance does.
 
     Its p-value is that of the sum of squared standardised differences (Welch's; chi-square with one degree of freedom
-    a group). None where rows are too few on either side, or there is nothing to standardise by.
+    a group). Residuals that are the same throughout a group are certain of any other value there. None where rows are
+    too few on either side, or there is nothing to standardise by.
     """
     if (
         min(len(window), len(reference)) < rules.least_rows
@@ -50,9 +53,10 @@ def residuals(window: Rows, reference: Rows, rules: Rules) -> Residuals | None:
     there = (mine[0] >= LEAST) & (theirs[0] >= LEAST)
     rows, mean, variance = mine[:, there]
     rows_before, mean_before, variance_before = theirs[:, there]
-    chance, deviation = variance / rows + variance_before / rows_before, float(reference.label.std())
-    if not rows.size or not (chance > 0).all() or not deviation:
+    deviation = float(reference.label.std())
+    if not rows.size or not deviation:
         return None
+    chance = np.maximum(variance / rows + variance_before / rows_before, (FINEST * deviation) ** 2)
     far, weight = mean - mean_before, rows / rows.sum()
     most = int((weight * np.abs(far)).argmax())
     return Residuals(

@@ -250,6 +250,14 @@ def test_numbers_that_follow_otherwise_from_scores_are_another_concept() -> None
         assert told(judged(whole(3_000, 1, REFERENCE), residuals=one)) == {}
 
 
+def test_numbers_of_which_the_concept_cannot_be_told_are_noted() -> None:
+    reference = rare(250, 10_000, 1).model_copy(update={"joint": None})
+    window = rare(250, 8_000, 2, reference).model_copy(update={"joint": None})
+    assert judged(window, reference=reference, quality=[lost()]).notes[0].startswith("Concept drift is not judged: ")
+    same = Residuals(value=0.0, p_value=1.0, before=0.1, after=0.1)
+    assert judged(window, reference=reference, quality=[lost()], residuals=same).notes == ()
+
+
 def test_far_fewer_rows_than_usual_are_told_and_usual_is_what_windows_were() -> None:
     records: list[Drift] = []
     for index in range(4):

@@ -49,9 +49,25 @@ def test_scores_that_moved_alone_are_no_other_concept() -> None:
     assert shift.value < 0.02
 
 
-def test_too_few_rows_and_what_does_not_vary_are_not_judged() -> None:
+def test_residuals_that_are_the_same_throughout_a_group_keep_no_other_group_unjudged() -> None:
+    reference, window = sample(20_000, 0), sample(5_000, 1, off=1.0)
+    for rows in (reference, window):
+        low = rows.score < 3
+        rows.label[low] = rows.score[low] + 0.1
+    shift = found(window, reference)
+    assert shift.p_value < 1e-9
+    assert shift.value == pytest.approx(np.sqrt(0.5) / reference.label.std(), rel=0.05)
+    score = np.arange(600.0) / 7
+    same = cases.rows(score + 0.1, score)
+    assert found(same, same).p_value == 1
+    moved = found(cases.rows(score + 5.1, score), same)
+    assert moved.p_value == 0
+    assert moved.after == pytest.approx(5.1)
+
+
+def test_too_few_rows_and_labels_that_do_not_vary_are_not_judged() -> None:
     assert residuals(sample(499, 1), sample(500, 2), RULES) is None
     assert residuals(sample(500, 1), sample(499, 2), RULES) is None
-    exact = cases.rows(np.arange(600.0), np.arange(600.0))
-    assert residuals(exact, exact, RULES) is None
+    alike = cases.rows(np.full(600, 3.0), np.arange(600.0))
+    assert residuals(alike, alike, RULES) is None
     assert residuals(cases.rows(np.full(600, np.nan), np.arange(600.0)), sample(600, 1), RULES) is None
