@@ -42,7 +42,10 @@ def read(url: str, *, binary: bool) -> pl.DataFrame:
 
 
 def joined(rows: pl.LazyFrame, known: pl.DataFrame, identity: str, label: str) -> pl.LazyFrame:
-    """The rows with the labels that are known by now; a row's own stays where none is."""
+    """The rows with the labels that are known by now; a row's own stays where none is.
+
+    Raises ConfigurationError for labels that the type of the rows' own would cut.
+    """
     import polars as pl  # noqa: PLC0415 - as above
 
     has = rows.collect_schema()
@@ -51,6 +54,12 @@ def joined(rows: pl.LazyFrame, known: pl.DataFrame, identity: str, label: str) -
     own = pl.col(label) if label in has else pl.lit(None)
     kind = has.get(label, pl.Null())
     kind = pl.Float64() if kind == pl.Null else kind  # none is known yet
+    kept = pl.col(LABEL).is_in([0.0, 1.0]) if kind == pl.Boolean else pl.col(LABEL) == pl.col(LABEL).round()
+    if (kind.is_integer() or kind in {pl.Boolean, pl.String}) and (cut := known.filter(~kept)).height:
+        raise ConfigurationError(
+            f"a label of {KEY} is {cut.item(0, LABEL)!r} (id {cut.item(0, ID)}), and the rows have '{label}' as "
+            f"{kind}, which would cut it; write that column as Float64, in the data too, or mend the labels."
+        )
     later = pl.col(LABEL).cast(pl.Int64).cast(pl.String) if kind == pl.String else pl.col(LABEL).cast(kind)
     return (
         rows.with_columns(pl.col(identity).cast(pl.String).alias(ID))

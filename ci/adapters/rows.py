@@ -106,6 +106,14 @@ def _as_pinned(rows: pl.LazyFrame, schema: pl.Schema, name: str, data: Path) -> 
     for column, kind in schema.items():
         if has[column] != kind and has[column].is_temporal() != kind.is_temporal():
             raise ConfigurationError(f"{name} has '{column}' as {has[column]}, and {data.name} as {kind}; write it so.")
+        if has[column].is_float() and (kind.is_integer() or kind == pl.Boolean):
+            is_cut = pl.col(column).cast(kind, strict=False).cast(has[column]) != pl.col(column)
+            cut = rows.filter(is_cut).select(column).head(1).collect()
+            if cut.height:
+                raise ConfigurationError(
+                    f"{name} has a '{column}' of {cut.item()}, which {data.name} would cut to {kind}; mend the rows, "
+                    "or write that column of the data as Float64."
+                )
     return rows.select(pl.col(column).cast(kind, strict=True) for column, kind in schema.items())
 
 

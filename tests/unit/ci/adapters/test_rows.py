@@ -108,7 +108,7 @@ def test_times_of_the_data_are_of_any_kind(data: Path, place: Path, kind: pl.Dat
     assert found.told.last < "2026-11-23T00:00:00+00:00"
 
 
-def known(place: Path, name: str, ids: Sequence[float], label: list[int], **more: object) -> Path:
+def known(place: Path, name: str, ids: Sequence[float], label: Sequence[float], **more: object) -> Path:
     """A file of labels that came later."""
     place.mkdir(exist_ok=True)
     pl.DataFrame({"id": ids, "label": label, **more}).write_parquet(place / name)
@@ -159,6 +159,23 @@ def test_labels_that_are_none_stop_it(data: Path, place: Path, tmp_path: Path, l
         rows.fresh(str(place), data, PLAIN, UNTIL, Later(str(there), True))
     with pytest.raises(ConfigurationError, match=r"drift\.labels is .* nothing is there"):
         rows.fresh(str(place), data, PLAIN, UNTIL, Later(str(there / "none"), True))
+
+
+def test_what_the_types_of_the_data_would_cut_is_refused(data: Path, place: Path, tmp_path: Path) -> None:
+    frame(100, 10).write_parquet(place / "a.parquet")
+    there = known(tmp_path / "labels", "a.parquet", [103], [10.5])
+    words = r"label of drift.labels is 10.5 \(id 103\), and the rows have 'left' as Int64, which would cut it"
+    with pytest.raises(ConfigurationError, match=words):
+        rows.fresh(str(place), data, PLAIN, UNTIL, Later(str(there), False))
+    frame(100, 10).with_columns(left=pl.lit(2.5)).write_parquet(place / "a.parquet")
+    with pytest.raises(
+        ConfigurationError, match=r"a\.parquet has a 'left' of 2\.5, which rows\.parquet would cut to Int64"
+    ):
+        rows.fresh(str(place), data, PLAIN, UNTIL)
+    frame(100, 10).with_columns(pl.col("left").cast(pl.Float64)).write_parquet(place / "a.parquet")
+    known(there, "a.parquet", [103], [7.0])
+    found = rows.fresh(str(place), data, PLAIN, UNTIL, Later(str(there), False))
+    assert found.frame["left"].to_list() == [1, 0, 0, 7, 1, 0, 0, 0, 1, 0]
 
 
 def test_what_cannot_be_rows_is_told_with_what_to_do(data: Path, place: Path) -> None:
