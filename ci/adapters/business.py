@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import os
+import time
 from typing import TYPE_CHECKING
 
 from ci.core.errors import ConfigurationError, EnvironmentFault
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection, Engine
     from sqlalchemy.exc import DBAPIError
 
 VARIABLE = "TRUNKLINE_DATABASE"
+PAUSES = (1.0, 4.0)  # seconds before the database is asked again
 
 
 def value(query: str, *, start: str, end: str) -> float | None:
@@ -24,13 +27,13 @@ def value(query: str, *, start: str, end: str) -> float | None:
     from sqlalchemy import exc, text  # noqa: PLC0415 - a third of a second, only where there is a query
 
     engine, asked, ends = _engine(), text(query), {"start": start, "end": end}
-    try:
-        connection = engine.connect()
-    except exc.DBAPIError as error:
-        raise _away(engine, error) from error
+    names = set(asked.compile().params)
+    if strange := sorted(names - set(ends)):
+        raise _useless(query, f"it has :{strange[0]}, and there are :start and :end alone")
+    connection = _connected(engine)
     try:
         with connection:
-            rows = connection.execute(asked, {name: ends.get(name) for name in asked.compile().params}).fetchmany(2)
+            rows = connection.execute(asked, {name: ends[name] for name in names}).fetchmany(2)
     except exc.SQLAlchemyError as error:
         if isinstance(error, exc.OperationalError) and engine.dialect.name != "sqlite":  # of which it is any mistake
             raise _away(engine, error) from error
@@ -54,12 +57,26 @@ def _engine() -> Engine:
     try:
         url = make_url(address)
         return create_engine(url)
-    except exc.ArgumentError as error:
+    except (exc.ArgumentError, TypeError, ValueError) as error:
         raise ConfigurationError(f"{VARIABLE} is not the URL of a database; write it like sqlite:///FILE.") from error
     except ImportError as error:  # the driver
         raise ConfigurationError(
             f"{VARIABLE} names a {url.get_backend_name()} database, whose driver is not installed: {_line(error)}."
         ) from error
+
+
+def _connected(engine: Engine) -> Connection:
+    """A connection, tried again. Raises as `value`."""
+    from sqlalchemy import exc  # noqa: PLC0415 - as above
+
+    for pause in (*PAUSES, None):
+        try:
+            return engine.connect()
+        except exc.DBAPIError as error:
+            failed = error
+        if pause is not None:
+            time.sleep(pause)
+    raise _away(engine, failed) from failed
 
 
 def _away(engine: Engine, error: DBAPIError) -> EnvironmentFault:
@@ -73,9 +90,12 @@ def _number(query: str, found: object) -> float | None:
     if found is None:
         return None
     try:
-        return float(found)  # type: ignore[arg-type]  # whatever a driver makes of a number
+        number = float(found)  # type: ignore[arg-type]  # whatever a driver makes of a number
     except (TypeError, ValueError):
-        raise _useless(query, f"it gives {found!r}, which is no number") from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise _useless(query, f"it gives {found!r}, which is no number")
+    return number
 
 
 def _useless(query: str, why: str) -> ConfigurationError:

@@ -43,6 +43,9 @@ def test_a_query_gives_one_number_of_the_window() -> None:
         ("SELECT amount FROM orders", "it gives more than one number"),
         ("SELECT day, amount FROM orders LIMIT 1", "it gives more than one number"),
         ("SELECT day FROM orders LIMIT 1", "it gives '2026-11-13', which is no number"),
+        ("SELECT 1e999", "it gives inf, which is no number"),
+        ("SELECT 'nan'", "it gives 'nan', which is no number"),
+        ("SELECT count(*) FROM orders WHERE day < :ende", "it has :ende, and there are :start and :end alone"),
         ("SELECT amount FROM order", "syntax error"),
         ("SELECT amount FROM sales", "no such table: sales"),
     ],
@@ -65,6 +68,7 @@ def test_nothing_is_changed_in_the_database() -> None:
         ("", "does not say of which database"),
         ("shop", "is not the URL of a database"),
         ("nosuch://host/shop", "is not the URL of a database|driver is not installed"),
+        ("sqlite:///shop.db?timeout=long", "is not the URL of a database; write it"),
         ("postgresql://dana:secret@host/shop", "names a postgresql database, whose driver is not installed"),
     ],
 )
@@ -77,5 +81,16 @@ def test_an_address_that_is_no_use_is_told(address: str, words: str, monkeypatch
 
 def test_a_database_that_is_away_is_the_surroundings_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(business.VARIABLE, f"sqlite:///{tmp_path / 'away' / 'shop.db'}")
+    monkeypatch.setattr(business, "PAUSES", (0.0, 0.0))
     with pytest.raises(EnvironmentFault, match=r"shop\.db of TRUNKLINE_DATABASE does not answer: unable to open"):
         business.value("SELECT 1", **WEEK)
+    paused: list[float] = []
+
+    def back(seconds: float) -> None:
+        paused.append(seconds)
+        if len(paused) == 2:
+            (tmp_path / "away").mkdir()
+
+    monkeypatch.setattr("time.sleep", back)
+    assert business.value("SELECT 1", **WEEK) == 1
+    assert len(paused) == 2
