@@ -14,6 +14,7 @@ from ml import params
 from ml.errors import StageError
 from ml.kinds import Job
 from ml.profiles.profile import Profile
+from ml.stages.processes import end_with_launcher
 from ml.stages.profile import declared
 from ml.stages.run import Place, failure
 from ml.windows import labels, log, raw, window, workers
@@ -100,4 +101,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    end_with_launcher()  # else it would write into the folder of the next look
     sys.exit(main())

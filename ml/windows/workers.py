@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ml.errors import ENVIRONMENT, StageError
+from ml.stages.processes import end_with_launcher
 from ml.windows import log
 from ml.windows.part import Part, together
 
@@ -43,7 +44,9 @@ def _in_processes(
     with tempfile.TemporaryDirectory() as folder:
         shared = None if labels is None else labels.keep(Path(folder))
         context = multiprocessing.get_context("spawn")  # polars' threads do not survive a fork
-        with ProcessPoolExecutor(min(workers, len(chunks)), mp_context=context) as pool:
+        # A worker whose pool was killed would wait for work for ever.
+        pool = ProcessPoolExecutor(min(workers, len(chunks)), mp_context=context, initializer=end_with_launcher)
+        with pool:
             yield from pool.map(partial(_of, task, url, shared), chunks)
 
 
