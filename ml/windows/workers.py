@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import multiprocessing
+import socket
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from ml.errors import ENVIRONMENT, StageError
 from ml.stages.processes import end_with_launcher
 from ml.windows import log
 from ml.windows.part import Part, together
+from ml.windows.store import line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from ml.windows.labels import Labels
     from ml.windows.task import Task
 
+PATIENCE = 10.0  # seconds for a connection to a Ray cluster
 MOST = 32  # files at a time, so that no process is left with all of the work
 
 
@@ -65,9 +69,10 @@ def _on_ray(
         raise StageError(words, exit_code=ENVIRONMENT) from error
     cluster: Any = ray
     try:
+        _require_answer(address)
         cluster.init(address=address, log_to_driver=False, include_dashboard=False if address == "local" else None)
     except Exception as error:
-        words = f"no Ray cluster answers at {address}: {' '.join(str(error).split())[:300]}"
+        words = f"no Ray cluster answers at {address}: {line(error)}; start one, or correct its address"
         raise StageError(words, exit_code=ENVIRONMENT) from error
     try:
         work, shared = cluster.remote(_of), cluster.put(labels)
@@ -75,3 +80,10 @@ def _on_ray(
             yield cluster.get(running)
     finally:
         cluster.shutdown()
+
+
+def _require_answer(address: str) -> None:
+    """Raise OSError or ValueError where nobody listens at HOST:PORT, whom Ray would go on asking for many minutes."""
+    parts = urlsplit(address if "://" in address else f"//{address}")
+    if parts.hostname and parts.port:
+        socket.create_connection((parts.hostname, parts.port), timeout=PATIENCE).close()

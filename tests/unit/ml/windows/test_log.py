@@ -88,6 +88,15 @@ def test_a_ray_cluster_leaves_the_same_bytes(tmp_path: Path) -> None:
     assert [(folders[0] / name).read_bytes() for name in names] == [(folders[1] / name).read_bytes() for name in names]
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:99999"])
+def test_a_ray_cluster_that_is_nowhere_is_told_at_once(tmp_path: Path, address: str) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed; pip install 'trunkline[cluster]'")
+    write(tmp_path / "log", every(60, 10))
+    with pytest.raises(StageError, match=rf"no Ray cluster answers at {address}: .*; start one, or correct") as told:
+        made(tmp_path, ray=address)
+    assert told.value.exit_code == ENVIRONMENT
+
+
 def test_large_files_are_read_some_rows_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "log", every(0.5, 500))
     write(tmp_path / "log", every(0.5, 50), name="server-2")
