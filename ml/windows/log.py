@@ -134,11 +134,11 @@ def _within(task: Task, frame: pl.LazyFrame) -> pl.DataFrame:
     for name, dtype in features.to_schema().items():
         if name in task.reference.columns and (dtype.is_nested() or dtype in {pl.Binary, pl.Object}):
             raise ValueError(f"its feature '{name}' is {dtype}; expected numbers, texts or booleans")
-    frame = frame.with_columns(pl.col(name).cast(dtype) for name, dtype in TYPES.items())
     kind = schema["time"]
-    if not isinstance(kind, pl.Datetime):
-        raise ValueError(f"its 'time' is {kind}; expected times (Datetime)")  # noqa: TRY004 - of a file
-    if kind.time_zone != "UTC":
+    if not isinstance(kind, pl.Datetime | pl.Date):
+        raise ValueError(f"its 'time' is {kind}; expected times")  # noqa: TRY004 - of a file
+    frame = frame.with_columns(pl.col(name).cast(dtype) for name, dtype in TYPES.items())
+    if isinstance(kind, pl.Datetime) and kind.time_zone != "UTC":
         time = pl.col("time").dt
         frame = frame.with_columns(time.convert_time_zone("UTC") if kind.time_zone else time.replace_time_zone("UTC"))
     return frame.filter(pl.col("time") >= task.start, pl.col("time") < task.end).collect()

@@ -182,6 +182,7 @@ def test_labels_whose_time_is_none_are_refused_in_one_sentence(tmp_path: Path) -
         ("row", pl.lit("x"), "conversion from `str` to `i64` failed in column 'row'"),
         ("score", pl.lit("x"), "conversion from `str` to `f64` failed in column 'score'"),
         ("time", pl.lit("2026-11-21"), "its 'time' is String; expected times"),
+        ("time", pl.col("time").dt.epoch("s"), "its 'time' is Int64; expected times"),
         ("features", pl.lit("x"), "its 'features' are String; expected a struct"),
         ("features", pl.struct(amount=pl.lit([1])), "its feature 'amount' is List(Int64)"),
     ],
