@@ -63,6 +63,8 @@ def fresh(url: str, data: Path, columns: Columns, until: datetime, later: Later 
         try:
             rows = pl.scan_parquet(source, glob=False)
             rows = rows if known is None else labels.joined(rows, known, columns.id, columns.label)
+            if rows.collect_schema().get(columns.label, pl.Null()).is_float():
+                rows = rows.with_columns(pl.col(columns.label).fill_nan(None))  # not known, as a window has it
             rows = _as_pinned(rows, schema, name, data)
             rows = rows.filter(pl.col(columns.label).is_not_null() & pl.col(columns.id).is_not_null())
             if columns.time:

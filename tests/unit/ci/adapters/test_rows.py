@@ -161,6 +161,14 @@ def test_labels_that_are_none_stop_it(data: Path, place: Path, tmp_path: Path, l
         rows.fresh(str(place), data, PLAIN, UNTIL, Later(str(there / "none"), True))
 
 
+@pytest.mark.parametrize("kind", [pl.Float64(), pl.Int64()])
+def test_a_label_that_is_no_number_is_not_known(data: Path, place: Path, kind: pl.DataType) -> None:
+    frame(0, 100).with_columns(pl.col("left").cast(kind)).write_parquet(data)
+    unknown = pl.when(pl.col("key") < 105).then("left").otherwise(float("nan"))
+    frame(100, 10).with_columns(left=unknown).write_parquet(place / "a.parquet")
+    assert rows.fresh(str(place), data, PLAIN, UNTIL).frame["key"].to_list() == list(range(100, 105))
+
+
 def test_what_the_types_of_the_data_would_cut_is_refused(data: Path, place: Path, tmp_path: Path) -> None:
     frame(100, 10).write_parquet(place / "a.parquet")
     there = known(tmp_path / "labels", "a.parquet", [103], [10.5])
