@@ -112,8 +112,8 @@ def _hold_to_pins(root: Path, stale: dict[str, Any], wanted: set[str]) -> None:
         for path in sorted(wanted & states.keys()):
             if states[path] != UNCACHED or not _is_cached_as_pinned(root, pin, path):
                 raise ConfigurationError(
-                    f"{path} has other bytes than {pin} pins: if you changed it, pin it with "
-                    f"`dvc commit --force {pin}`; if not, remove {path} and run again.",
+                    f"{path} has other bytes than {pin} pins: if you did not change it, remove {path} and run again; "
+                    f"if you did, pin it with `dvc commit --force {pin}`.",
                     file=pin,
                 )
 

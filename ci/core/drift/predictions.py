@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class _Asked:
     subject: str
-    statistic: str
+    statistic: str | None
     value: float
     limit: float
     p_value: float
@@ -44,7 +44,7 @@ def predictions(reference: Profile, window: Profile, labelled: Profile, rules: R
     the reference's.
     """
     if reference.score is None or window.score is None or not window.score.cells.total:
-        return _found(_labels(reference, labelled, rules, covered), rules)
+        return _found([*_lacking(reference, window, rules), *_labels(reference, labelled, rules, covered)], rules)
     if None not in (reference.model_hash, window.model_hash) and reference.model_hash != window.model_hash:
         raise ConfigurationError(
             f"the window's scores are of model {window.model_hash}, the reference's of {reference.model_hash}; "
@@ -53,6 +53,7 @@ def predictions(reference: Profile, window: Profile, labelled: Profile, rules: R
     scores = compare(reference.score, window.score, rules.limits.effect, "kolmogorov_smirnov", covered.score)
     asked = [
         _score(scores, reference),
+        *_lacking(reference, window, rules),
         *_by_slice(reference, window, rules, covered),
         *_labels(reference, labelled, rules, covered),
     ]
@@ -76,6 +77,18 @@ def _score(scores: Compared, reference: Profile) -> _Asked:
         before, after = _confidence(scores.common)
         text += f", its mean confidence from {words.number(before)} to {words.number(after)}"
     return _Asked("score", scores.statistic, scores.value, scores.limit, scores.p_value, text)
+
+
+def _lacking(reference: Profile, window: Profile, rules: Rules) -> list[_Asked]:
+    """Answered rows without a finite score, where there are more of them."""
+    if reference.score is None or window.score is None or not window.score.rows:
+        return []
+    of, of_other = window.score.rows, max(reference.score.rows, 1)
+    count, other = of - window.score.cells.total, reference.score.rows - reference.score.cells.total
+    share, usual = count / of, other / of_other
+    text = words.share("the score", "is missing or infinite", share, usual, rules.limits.missing)
+    p = two_shares(count, of, other, of_other)
+    return [_Asked("missing scores", None, share, rules.limits.missing + usual, p, text)]
 
 
 def _confidence(common: Common) -> tuple[float, float]:

@@ -78,7 +78,7 @@ def summary(model: str, outcome: Outcome, findings: Sequence[Finding], window: W
         return f"{model}: {told} in {rows}: {subjects}{notices}."
     if outcome is Outcome.INCONCLUSIVE:
         return f"{model}: {rows} are too few to judge by, {least:,} are needed{notices}."
-    return f"{model}: nothing in {rows} calls for anything{notices}."
+    return f"{model}: {f'no alarm in {rows}{notices}' if more else f'nothing in {rows} calls for anything'}."
 
 
 def number(value: float) -> str:

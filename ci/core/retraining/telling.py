@@ -109,7 +109,8 @@ def view(drift: Drift, words: str, proposed: Proposed, cost: Cost, split: str) -
 
 def refused(verdict: Verdict) -> str:
     """Why a candidate does not help, for the middle of a sentence."""
-    return clip(f"{verdict.verdict}: {verdict.summary.rstrip('.')}", 300)
+    summary = verdict.summary.replace(", and policy lets it pass", "")  # here it does not
+    return clip(f"{verdict.verdict}: {summary.rstrip('.')}", 300)
 
 
 def issue_marker(model: str, proposed: Proposed) -> str:
@@ -148,7 +149,12 @@ def _finding(one: Finding) -> tuple[str, ...]:
 def _quality(row: QualityRow) -> tuple[str, ...]:
     name = f"{row.metric} ({row.slice})" if row.slice else row.metric
     told = (count(row.n), number(row.reference), number(row.value), number(row.difference, sign=True))
-    return (clean(name), *told, interval(row.interval, sign=True) or NOTHING, MARKS[row.verdict])
+    return (clean(name), *told, interval(row.interval, sign=True) or NOTHING, _mark(row))
+
+
+def _mark(row: QualityRow) -> str:
+    """The verdict, and why there is none where nothing was measured."""
+    return MARKS[row.verdict] if row.value is not None else f"{MARKS[row.verdict]} {clean(clip(row.reason, 160))}"
 
 
 def _estimate(drift: Drift) -> str:

@@ -179,6 +179,19 @@ def test_scores_that_move_are_told_with_decisions_and_confidence() -> None:
     assert "its mean confidence from" in drift.findings[0].words
 
 
+@pytest.mark.parametrize("lost", [300, 3_000])
+def test_answers_without_a_score_are_told(lost: int) -> None:
+    score, _ = scores(3_000, 5)
+    score[:lost] = np.nan
+    drift = judged(profile(table(3_000, 1), score=score, reference=REFERENCE, model_hash="m"))
+    assert told(drift) == {("prediction", "missing scores"): False}
+    assert f"the score is missing or infinite in {lost / 30:.3g} % of rows, 0 %" in drift.findings[0].words
+    assert drift.summary == "a: no alarm in 3,000 rows (1 notice)."
+    score, _ = scores(3_000, 5)
+    score[:90] = np.nan  # within limits.missing
+    assert told(judged(profile(table(3_000, 1), score=score, reference=REFERENCE, model_hash="m"))) == {}
+
+
 def test_a_concept_that_changed_is_told_apart() -> None:
     drift = judged(whole(3_000, 1, REFERENCE, lift=1.0), rules=Rules(persistence=1))
     found = {(one.kind, one.subject): one.words for one in drift.findings}
