@@ -33,6 +33,10 @@ def features_of(model: str) -> FeaturesModule:
     code = cast("FeaturesModule", module)
     if not (*code.FEATURES, *code.CATEGORICAL):
         raise StageError(f"{path}: FEATURES and CATEGORICAL are both empty; name at least one column", file=path)
+    named = (*code.FEATURES, *code.CATEGORICAL)
+    if twice := [name for place, name in enumerate(named) if name in named[:place]]:
+        words = f"{path}: '{twice[0]}' is named twice; name numbers and booleans in FEATURES, texts in CATEGORICAL"
+        raise StageError(words, file=path)
     return code
 
 

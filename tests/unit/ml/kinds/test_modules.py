@@ -30,6 +30,10 @@ def define(monkeypatch: pytest.MonkeyPatch, name: str, content: dict[str, Any]) 
         ({"FEATURES": "amount"}, r"FEATURES is 'amount'; expected a tuple of column names"),
         ({"FEATURES": (1,)}, r"FEATURES is \(1,\); expected a tuple of column names"),
         ({"FEATURES": ()}, r"FEATURES and CATEGORICAL are both empty"),
+        (
+            {"CATEGORICAL": ("b", "a")},
+            r"'a' is named twice; name numbers and booleans in FEATURES, texts in CATEGORICAL",
+        ),
         ({"CATEGORICAL": None}, r"CATEGORICAL is missing; expected .* = \(\)$"),
         ({"features": None}, r"the function features is missing; define features\(raw"),
     ],
