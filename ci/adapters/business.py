@@ -33,6 +33,8 @@ def value(query: str, *, start: str, end: str) -> float | None:
     connection = _connected(engine)
     try:
         with connection:
+            if engine.dialect.name == "sqlite":  # which commits a CREATE by itself
+                connection.execute(text("PRAGMA query_only = ON"))
             rows = connection.execute(asked, {name: ends[name] for name in names}).fetchmany(2)
     except exc.SQLAlchemyError as error:
         if isinstance(error, exc.OperationalError) and engine.dialect.name != "sqlite":  # of which it is any mistake

@@ -47,14 +47,24 @@ class Store:
         return bool(self._listed(folder))
 
     def parquet(self, folder: str = "") -> list[str]:
-        """The Parquet files within a folder, or the URL itself where that is one, by name; none where it is not there.
+        """The Parquet files in a folder, by name; without one, all below the URL, or itself where that is a file.
 
-        Raises StageError where the store does not answer.
+        None where it is not there. Raises StageError where the store does not answer.
         """
-        found = [self._root] if not folder and self._root.endswith(".parquet") else self._listed(folder)
+        found = self._listed(folder) if folder else self._below()
         return sorted(
-            each for each in found if each.endswith(".parquet") and not each.rpartition("/")[2].startswith(".")
+            each for each in found if each.endswith(".parquet") and not each.rpartition("/")[2].startswith((".", "_"))
         )
+
+    def _below(self) -> list[str]:
+        """All files, however deep; a listing first, since it alone tells why nothing is there."""
+        if self._root.endswith(".parquet"):
+            return [self._root]
+        if not self._listed(""):
+            return []
+        if self._files is None:
+            return [str(each) for each in Path(self._root).rglob("*.parquet")]
+        return self._asked(lambda: [str(each) for each in self._files.find(self._root)])
 
     def _listed(self, folder: str) -> list[str]:
         path = f"{self._root}/{folder}".rstrip("/")

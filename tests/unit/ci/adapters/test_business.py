@@ -59,6 +59,10 @@ def test_a_query_that_gives_no_number_is_told(query: str, words: str) -> None:
 def test_nothing_is_changed_in_the_database() -> None:
     with pytest.raises(ConfigurationError):
         business.value("DELETE FROM orders", **WEEK)
+    with pytest.raises(ConfigurationError, match="readonly database"):
+        business.value("CREATE TABLE sales (a)", **WEEK)
+    with pytest.raises(ConfigurationError, match="no such table: sales"):
+        business.value("SELECT count(*) FROM sales", **WEEK)
     assert business.value("SELECT count(*) FROM orders", **WEEK) == 14
 
 

@@ -107,3 +107,16 @@ def test_a_store_that_takes_too_long_for_names_is_not_waited_for(
         assert told.value.exit_code == ENVIRONMENT
     finally:
         forever.set()
+
+
+def test_rows_and_labels_lie_in_any_folder_below(tmp_path: Path) -> None:
+    known = pl.DataFrame({"id": ["a"], "label": [1]})
+    for name in ("2026/11/a.parquet", "b.parquet", "2026/_c.parquet", ".d.parquet", "e.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        known.write_parquet(tmp_path / name)
+    there = ["2026/11/a.parquet", "b.parquet"]
+    for url in (str(tmp_path), f"file://{tmp_path}", f"local://{tmp_path}"):
+        found = Store(url)
+        assert [found.name(path) for path in found.parquet()] == there
+    assert labels.read(str(tmp_path), binary=True).read == 2
+    assert Store(str(tmp_path / "nowhere")).parquet() == []
