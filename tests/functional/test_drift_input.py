@@ -47,7 +47,6 @@ def test_one_row(model: Watched) -> None:
 
 
 def test_all_missing(model: Watched) -> None:
-    model.declare(f"{{log: {model.log}, persistence: 1}}")
     model.answer(rows().with_columns(amount=pl.lit(None, pl.Float64)), scores=np.full(1000, 0.5))
     model.look(code=3)
     assert "amount" in words(model, "missing", "amount")

@@ -35,6 +35,7 @@ class _Asked:
     limit: float
     p_value: float
     words: str
+    at_once: bool = False
 
 
 def predictions(reference: Profile, window: Profile, labelled: Profile, rules: Rules, covered: Covered) -> list[Found]:
@@ -65,7 +66,7 @@ def predictions(reference: Profile, window: Profile, labelled: Profile, rules: R
 def _found(asked: Sequence[_Asked], rules: Rules) -> list[Found]:
     p_values = adjusted([one.p_value for one in asked])
     return [
-        Found("prediction", one.subject, one.words, one.statistic, one.value, one.limit, p)
+        Found("prediction", one.subject, one.words, one.statistic, one.value, one.limit, p, at_once=one.at_once)
         for one, p in zip(asked, p_values, strict=True)
         if p <= rules.false_discoveries and one.value >= one.limit
     ]
@@ -88,7 +89,7 @@ def _lacking(reference: Profile, window: Profile, rules: Rules) -> list[_Asked]:
     share, usual = count / of, other / of_other
     text = words.share("the score", "is missing or infinite", share, usual, rules.limits.missing)
     p = two_shares(count, of, other, of_other)
-    return [_Asked("missing scores", None, share, rules.limits.missing + usual, p, text)]
+    return [_Asked("missing scores", None, share, rules.limits.missing + usual, p, text, at_once=count == of)]
 
 
 def _confidence(common: Common) -> tuple[float, float]:
