@@ -60,8 +60,7 @@ def _up_to_date(root: Path, models: Sequence[str], stale: dict[str, Any]) -> dic
     from ci.commands import data  # noqa: PLC0415 - as above
 
     if data.behind(root, stale, models):
-        data.ensure(root, models)
-        stale = dvc.stale(root)
+        stale = data.ensure(root, models)
     for model in models:
         stages.bring_up(root, model, MODE, stale)
     return stale

@@ -48,8 +48,8 @@ def pinned_at(root: Path, commit: str, changed: Iterable[str]) -> dict[str, str]
     return {path: md5 for pin, text in texts.items() if text for path, md5 in dvc.pinned_in(pin, text).items()}
 
 
-def ensure(root: Path, models: Sequence[str] | None = None) -> None:
-    """Make sure that the data of `models` (of all by default) is there and has the pinned hashes.
+def ensure(root: Path, models: Sequence[str] | None = None) -> dict[str, Any]:
+    """Make sure that the data of `models` (of all by default) is there and has the pinned hashes; DVC's status then.
 
     Raises ConfigurationError when a model has no pinned data, when what is there differs from its pin, or when
     data can be neither fetched nor remade.
@@ -62,7 +62,8 @@ def ensure(root: Path, models: Sequence[str] | None = None) -> None:
         for path in missing:
             if not _is_there(root / path):
                 _remake(root, Path(path).name)
-    _hold_to_pins(root, dvc.stale(root), wanted)
+    stale = dvc.stale(root)
+    return dvc.stale(root) if _hold_to_pins(root, stale, wanted) else stale
 
 
 def _wanted(root: Path, models: Sequence[str] | None) -> set[str]:
@@ -105,8 +106,9 @@ def _remake(root: Path, model: str) -> None:
     )
 
 
-def _hold_to_pins(root: Path, stale: dict[str, Any], wanted: set[str]) -> None:
-    """Raise ConfigurationError when data differs from its pinned hash; give the cache what it lacks."""
+def _hold_to_pins(root: Path, stale: dict[str, Any], wanted: set[str]) -> bool:
+    """Raise ConfigurationError when data differs from its pinned hash; whether the cache was given what it lacked."""
+    given = False
     for pin in dvc.pins(root):
         states = _states(stale.get(pin))
         for path in sorted(wanted & states.keys()):
@@ -116,6 +118,8 @@ def _hold_to_pins(root: Path, stale: dict[str, Any], wanted: set[str]) -> None:
                     f"if you did, pin it with `dvc commit --force {pin}`.",
                     file=pin,
                 )
+            given = True
+    return given
 
 
 def _is_cached_as_pinned(root: Path, pin: str, path: str) -> bool:

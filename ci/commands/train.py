@@ -72,8 +72,7 @@ def _up_to_date(root: Path, model: str, env: dict[str, str]) -> dict[str, Any]:
 
     stale = dvc.stale(root)
     if data.behind(root, stale, (model,)):
-        data.ensure(root, (model,))
-        stale = dvc.stale(root)
+        stale = data.ensure(root, (model,))
     mine = [stage for stage in all_stages_of(model, full.MODE) if stage in stale]
     if mine and os.environ.get("CI") != "true" and not full.behind(root, model, stale):
         try:
