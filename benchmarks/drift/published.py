@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,11 +57,8 @@ def car_loan() -> Stream:
     )
     train, rest = frame[:25_000], frame[25_000:]
     days = [part for part in rest.partition_by("DAY", maintain_order=True, include_key=False) if part.height > 80]
-    first_changed, seen = 50_000, 0
-    for change, part in enumerate(days):  # noqa: B007 - where the loop ends is what is asked
-        seen += part.height
-        if seen > first_changed:
-            break
+    first_changed = 50_000
+    change = sum(seen <= first_changed for seen in accumulate(part.height for part in days))
     return Stream("car loans (NannyML)", "abrupt", [train], train, days, columns, change)
 
 

@@ -15,6 +15,8 @@ from ci.core.errors import ConfigurationError, EnvironmentFault, did_you_mean
 from ci.core.retraining.records import Rows
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import polars as pl
 
 
@@ -108,15 +110,30 @@ def _as_pinned(rows: pl.LazyFrame, schema: pl.Schema, name: str, data: Path) -> 
     for column, kind in schema.items():
         if has[column] != kind and has[column].is_temporal() != kind.is_temporal():
             raise ConfigurationError(f"{name} has '{column}' as {has[column]}, and {data.name} as {kind}; write it so.")
-        if has[column].is_float() and (kind.is_integer() or kind == pl.Boolean):
-            is_cut = pl.col(column).cast(kind, strict=False).cast(has[column]) != pl.col(column)
-            cut = rows.filter(is_cut).select(column).head(1).collect()
-            if cut.height:
-                raise ConfigurationError(
-                    f"{name} has a '{column}' of {cut.item()}, which {data.name} would cut to {kind}; mend the rows, "
-                    "or write that column of the data as Float64."
-                )
+    narrowed = [
+        column
+        for column, kind in schema.items()
+        if has[column].is_float() and (kind.is_integer() or kind == pl.Boolean)
+    ]
+    if narrowed:
+        _require_uncut(rows, {column: schema[column] for column in narrowed}, name, data)
     return rows.select(pl.col(column).cast(kind, strict=True) for column, kind in schema.items())
+
+
+def _require_uncut(rows: pl.LazyFrame, kinds: Mapping[str, pl.DataType], name: str, data: Path) -> None:
+    """Raise ConfigurationError where a float is none of these columns' numbers; the rows are read once for all."""
+    import polars as pl  # noqa: PLC0415 - as above
+
+    firsts = (
+        pl.col(column).filter(pl.col(column) != pl.col(column).cast(kind, strict=False).cast(pl.Float64)).first()
+        for column, kind in kinds.items()
+    )
+    for column, value in rows.select(firsts).collect().row(0, named=True).items():
+        if value is not None:
+            raise ConfigurationError(
+                f"{name} has a '{column}' of {value}, which {data.name} would cut to {kinds[column]}; mend the rows, "
+                "or write that column of the data as Float64."
+            )
 
 
 def _told(frame: pl.DataFrame, time: str | None) -> Rows:

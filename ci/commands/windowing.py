@@ -55,7 +55,7 @@ def read(reference: Reference, rules: Rules, span: tuple[datetime, datetime], ou
     start, end = (moment.isoformat() for moment in span)
     args = [sys.executable, "-m", STAGE, reference.model, "--start", start, "--end", end]
     args += ["--reference", str(given / PROFILE), "--out", str(out), "--workers", str(readers.workers)]
-    rows, labels = (_placed(reference, rules, url) for url in (str(rules.rows), rules.labels or ""))
+    rows, labels = (_placed(reference, rules, url) for url in (rules.rows or "", rules.labels or ""))
     args += ["--log", rules.log] if rules.log else ["--rows", rows, "--onnx", str(given / ONNX)]
     args += ["--ray", readers.ray] if readers.ray else []
     args += ["--labels", labels] if labels else []

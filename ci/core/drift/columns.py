@@ -145,9 +145,15 @@ def _shares(
             if count:
                 most = max(least, season)
                 text = words.share(name, what, count / n, other / max(m, 1), most)
-                gone = kind == "missing" and not theirs.cells.total  # as a column that is not there
-                told = {"value": count / n, "limit": most, "importance": importance.get(name), "at_once": gone}
-                one = Found(kind, name, text, **told)  # type: ignore[arg-type]
+                one = Found(
+                    kind,  # type: ignore[arg-type]
+                    name,
+                    text,
+                    value=count / n,
+                    limit=most,
+                    importance=importance.get(name),
+                    at_once=kind == "missing" and not theirs.cells.total,  # as a column that is not there
+                )
                 asked[kind].append(_Share(one, count, n, min(other, m), m, season))  # type: ignore[index]
     return [found for shares in asked.values() for found in _certain(shares, rules)]
 

@@ -82,6 +82,12 @@ def _exit_code(verdict: Verdict, *, decided: bool) -> int:
     return 4 if verdict.blocks or (decided and verdict.verdict is Outcome.INCONCLUSIVE) else 0
 
 
+def inconclusive(model: str, results: Sequence[GateResult], policy: str = "") -> str:
+    """On which gates, and what `policy` makes of that where it has a say; no sentence yet."""
+    undecided = [result for result in results if result.verdict is Outcome.INCONCLUSIVE]
+    return f"{model} is inconclusive on {_of(undecided, results)}{policy}: {_listed(undecided)}"
+
+
 def overall(results: Sequence[GateResult]) -> tuple[Outcome, bool]:
     """What gates come to together: the worst verdict, and whether any of them blocks."""
     blocks = any(result.blocks for result in results)
@@ -114,14 +120,13 @@ def _rank(result: GateResult) -> int:
 
 def _summary(model: str, results: Sequence[GateResult], verdict: Outcome, problem: Problem | None) -> str:
     failing = [result for result in results if result.verdict is Outcome.FAIL]
-    undecided = [result for result in results if result.verdict is Outcome.INCONCLUSIVE]
     if problem is not None:
         return f"{model} fails: stage {problem.stage} stopped: {problem.message}"
     if verdict is Outcome.FAIL:
         return f"{model} fails {_of(failing, results)}: {_listed(failing)}."
     if verdict is Outcome.INCONCLUSIVE:
-        policy = "blocks" if any(result.blocks for result in undecided) else "lets it pass"
-        return f"{model} is inconclusive on {_of(undecided, results)}, and policy {policy}: {_listed(undecided)}."
+        policy = "blocks" if any(result.blocks for result in results) else "lets it pass"
+        return f"{inconclusive(model, results, f', and policy {policy}')}."
     waived = sum(result.waived_by is not None for result in results)
     every = "its only gate" if len(results) == 1 else f"all {len(results)} gates"
     return f"{model} passes {every}{f', {waived} waived' if waived else ''}."

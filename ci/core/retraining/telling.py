@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ci.core.gating.verdict import inconclusive
 from ci.core.records import Outcome
 from ci.core.reporting.drift import when
 from ci.core.reporting.markdown import clean, clip
@@ -109,8 +110,9 @@ def view(drift: Drift, words: str, proposed: Proposed, cost: Cost, split: str) -
 
 def refused(verdict: Verdict) -> str:
     """Why a candidate does not help, for the middle of a sentence."""
-    summary = verdict.summary.replace(", and policy lets it pass", "")  # here it does not
-    return clip(f"{verdict.verdict}: {summary.rstrip('.')}", 300)
+    passes = verdict.verdict is Outcome.INCONCLUSIVE and not verdict.blocks  # by policy, which has no say here
+    summary = inconclusive(verdict.model, verdict.gates) if passes else verdict.summary.rstrip(".")
+    return clip(f"{verdict.verdict}: {summary}", 300)
 
 
 def issue_marker(model: str, proposed: Proposed) -> str:
