@@ -230,8 +230,10 @@ class _Session:
         self._session = requests.Session()
         self._session.auth = _no_auth  # else a ~/.netrc would be sent
         self._session.trust_env = not where.is_loopback
+        # Where nothing listens on this machine, nothing will a moment later.
+        tries = TRIES.new(connect=0) if where.is_loopback else TRIES
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, HTTPAdapter(max_retries=TRIES))
+            self._session.mount(scheme, HTTPAdapter(max_retries=tries))
         self._header: dict[str, str] = {}
 
     def __enter__(self) -> _Session:
