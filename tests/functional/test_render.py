@@ -160,94 +160,115 @@ def test_the_release_of_another_environment_is_refused(place: Line) -> None:
     assert "is the release of fraud in staging" in place.render("fraud", code=1)
 
 
-@pytest.mark.parametrize(
-    ("file", "before", "after", "words"),
-    [
-        (DEPLOYMENT, "minReadySeconds: 5", "minReadySecond: 5", "minReadySecond: unknown field"),
-        (DEPLOYMENT, "containerPort: 8080", 'containerPort: "8080"', "'8080' is not of type 'integer'"),
-        (DEPLOYMENT, "readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false", "write to its own image"),
-        (DEPLOYMENT, "- name: server\n", "- name: model\n", "unable to find field"),
-        ("k8s/base/httproute.yaml", "matches:", "match:", "unable to find field"),
-        ("k8s/base/httproute.yaml", "sectionName:", "section:", "section: unknown field"),
-        ("k8s/base/httproute.yaml", "port: 80\n", "port: 8080\n", "has no port 8080"),
-        ("k8s/base/httproute.yaml", "labels:", "label:", "metadata.label: unknown field"),
-        (
-            "k8s/base/servicemonitor.yaml",
-            "interval: 15s",
-            "intervall: 15s",
-            "spec.endpoints.0.intervall: unknown field",
-        ),
-        ("k8s/base/servicemonitor.yaml", "name: server\n  endpoints", "name: x\n  endpoints", "selects no Services"),
-        ("k8s/base/prometheusrule.yaml", "for: 5m", "for: soon", "spec.groups.0.rules.0.for: "),
-        (
-            "k8s/base/poddisruptionbudget.yaml",
-            f"matchLabels:\n      {NAME}",
-            "matchLabels:\n      app: x",
-            "selects no pods",
-        ),
-        ("k8s/base/stable/kustomization.yaml", "includeSelectors: true", "includeSelectors: false", "the stable track"),
-        (OVERLAY, "components:\n  - ../../../engines/gateway-api\n", "", "can change under its name"),
-        (
-            OVERLAY,
-            "components:",
-            "replicas: [{name: server-canary, count: 3}]\ncomponents:",
-            "3 replicas, but release.yaml",
-        ),
-        (OVERLAY, "components:", f"{WEIGHTS}components:", "weight of 50, but release.yaml says 100"),
-        (OVERLAY, "namespace: fraud-production", "namespace: fraud-staging", "not in 'fraud-production'"),
-        (OVERLAY, "../../../base", "../../../bases", "cannot be built"),
-    ],
+Fault = tuple[str, str, str, str]
+"""A file, what stands in it, what somebody writes instead, and what is said of it."""
+
+ROUTE, MONITOR, ROLLOUT = (
+    f"k8s/{name}.yaml" for name in ("base/httproute", "base/servicemonitor", "engines/argo-rollouts/rollout")
 )
-def test_what_is_wrong_in_an_overlay_is_found(place: Line, file: str, before: str, after: str, words: str) -> None:
-    place.edit(file, before, after)
-    assert words in place.render("fraud", "--environment", "production", code=1)
+FLUX, ARGO = "k8s/clusters/flux/production/fraud.yaml", "k8s/clusters/argo-cd/production/models.yaml"
+TRAINJOB, JOB = "k8s/training/trainjob/trainjob.yaml", "k8s/training/job/job.yaml"
+
+
+def found(place: Line, faults: list[Fault], *args: str) -> None:
+    """All of these, made at once, are told at once."""
+    for file, before, after, _ in faults:
+        place.edit(file, before, after)
+    said = place.render(*args, code=1)
+    assert [words for *_, words in faults if words not in said] == [], said
 
 
 @pytest.mark.parametrize(
-    ("file", "before", "after", "words"),
+    "faults",
     [
-        (
-            "k8s/clusters/flux/production/fraud.yaml",
-            "fraud/production",
-            "fraud/prod",
-            "is no folder with a kustomization",
+        pytest.param(
+            [
+                (DEPLOYMENT, "minReadySeconds: 5", "minReadySecond: 5", "minReadySecond: unknown field"),
+                (ROUTE, "sectionName:", "section:", "section: unknown field"),
+                (ROUTE, "labels:", "label:", "metadata.label: unknown field"),
+                (MONITOR, "interval: 15s", "intervall: 15s", "spec.endpoints.0.intervall: unknown field"),
+                ("k8s/base/prometheusrule.yaml", "for: 5m", "for: soon", "spec.groups.0.rules.0.for: "),
+            ],
+            id="schemas",
         ),
-        ("k8s/clusters/flux/production/fraud.yaml", "prune:", "pruned:", "spec: must have required property prune"),
-        ("k8s/clusters/flux/production/fraud.yaml", "wait:", "waits:", "spec.waits: unknown field"),
-        ("k8s/clusters/argo-cd/production/models.yaml", "*/production/", "*/prod/", "matches the place of no release"),
-        (
-            "k8s/clusters/argo-cd/production/models.yaml",
-            "goTemplate:",
-            "goTemplates:",
-            "spec.goTemplates: unknown field",
+        pytest.param(
+            [
+                (DEPLOYMENT, "readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false", "write to its own image"),
+                (ROUTE, "port: 80\n", "port: 8080\n", "has no port 8080"),
+                (MONITOR, "name: server\n  endpoints", "name: x\n  endpoints", "selects no Services"),
+                (
+                    "k8s/base/poddisruptionbudget.yaml",
+                    f"matchLabels:\n      {NAME}",
+                    "matchLabels:\n      app: x",
+                    "selects no pods",
+                ),
+                (
+                    OVERLAY,
+                    "components:",
+                    "replicas: [{name: server-canary, count: 3}]\ncomponents:",
+                    "3 replicas, but release.yaml",
+                ),
+                (OVERLAY, "components:", f"{WEIGHTS}components:", "weight of 50, but release.yaml says 100"),
+            ],
+            id="what one object says of another",
         ),
-        ("k8s/runners/scaleset.yaml", "chartRef:", "chart:", "HelmRelease gpu-runners: spec."),
-        (
-            "k8s/runners/namespace.yaml",
-            "name: runners-system",
-            "name: fraud-production",
-            "makes it too, but differently",
-        ),
-        ("k8s/training/trainjob/trainjob.yaml", "numNodes:", "nodes:", "unable to find field"),
-        ("k8s/training/trainjob/trainjob.yaml", "runtimeRef:", "runtime:", "runtime: unknown field"),
-        ("k8s/training/job/job.yaml", "backoffLimit:", "backofLimit:", "backofLimit: unknown field"),
-        ("k8s/training/job/job.yaml", "allowPrivilegeEscalation: false", "privileged: true", "may gain privileges"),
-        ("k8s/training/job/service.yaml", "name: training\n  ports", "name: node\n  ports", "selects no pods"),
-        ("k8s/engines/argo-rollouts/rollout.yaml", "setWeight: 25", "setWeight: 26", "patch the overlay"),
-        (
-            "k8s/engines/argo-rollouts/rollout.yaml",
-            "canaryService:",
-            "canaryServices:",
-            "canaryServices: unknown field",
-        ),
-        ("k8s/engines/argo-rollouts/rollout.yaml", "name: server-rollout", "name: rollout", "is not there"),
+        [
+            (
+                "k8s/base/stable/kustomization.yaml",
+                "includeSelectors: true",
+                "includeSelectors: false",
+                "the stable track",
+            )
+        ],
+        [(OVERLAY, "namespace: fraud-production", "namespace: fraud-staging", "not in 'fraud-production'")],
+        [(OVERLAY, "components:\n  - ../../../engines/gateway-api\n", "", "can change under its name")],
+        [(OVERLAY, "../../../base", "../../../bases", "cannot be built")],
+        [(DEPLOYMENT, "containerPort: 8080", 'containerPort: "8080"', "'8080' is not of type 'integer'")],
+        [(DEPLOYMENT, "- name: server\n", "- name: model\n", "unable to find field")],
+        [(ROUTE, "matches:", "match:", "unable to find field")],
     ],
 )
-def test_what_is_wrong_beside_the_overlays_is_found(
-    place: Line, file: str, before: str, after: str, words: str
-) -> None:
-    place.edit(file, before, after)
-    assert words in place.render(code=1)
+def test_what_is_wrong_in_an_overlay_is_found(place: Line, faults: list[Fault]) -> None:
+    found(place, faults, "fraud", "--environment", "production")
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        pytest.param(
+            [
+                (FLUX, "prune:", "pruned:", "spec: must have required property prune"),
+                (FLUX.replace("fraud", "churn"), "wait:", "waits:", "spec.waits: unknown field"),
+                (ARGO, "goTemplate:", "goTemplates:", "spec.goTemplates: unknown field"),
+                ("k8s/runners/scaleset.yaml", "chartRef:", "chart:", "HelmRelease gpu-runners: spec."),
+                (TRAINJOB, "runtimeRef:", "runtime:", "runtime: unknown field"),
+                (JOB, "backoffLimit:", "backofLimit:", "backofLimit: unknown field"),
+                (ROLLOUT, "canaryService:", "canaryServices:", "canaryServices: unknown field"),
+            ],
+            id="schemas",
+        ),
+        pytest.param(
+            [
+                (FLUX, "fraud/production", "fraud/prod", "is no folder with a kustomization"),
+                (ARGO, "*/production/", "*/prod/", "matches the place of no release"),
+                (
+                    "k8s/runners/namespace.yaml",
+                    "name: runners-system",
+                    "name: fraud-production",
+                    "makes it too, but differently",
+                ),
+                (JOB, "allowPrivilegeEscalation: false", "privileged: true", "may gain privileges"),
+                ("k8s/training/job/service.yaml", "name: training\n  ports", "name: node\n  ports", "selects no pods"),
+                (ROLLOUT, "setWeight: 25", "setWeight: 26", "patch the overlay"),
+            ],
+            id="what one object says of another",
+        ),
+        [(TRAINJOB, "numNodes:", "nodes:", "unable to find field")],
+        [(ROLLOUT, "name: server-rollout", "name: rollout", "is not there")],
+    ],
+)
+def test_what_is_wrong_beside_the_overlays_is_found(place: Line, faults: list[Fault]) -> None:
+    found(place, faults)
 
 
 def test_a_kind_without_a_schema_is_no_pass(place: Line) -> None:
