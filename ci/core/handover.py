@@ -28,7 +28,7 @@ Word = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=r
 Inside = Annotated[Word, AfterValidator(_inside)]
 Md5 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}(\.dir)?$")]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
-LARGEST = 1 << 20  # a real lock has some 10 KiB for each model
+LARGEST = 4 << 20  # a real lock has some 30 KiB for each model
 DEEPEST = 32
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # safe both, and the one in C is quick
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from ml import yamlfile
 from ml.errors import StageError
@@ -12,7 +12,7 @@ PIPELINE = Path("dvc.yaml")
 
 
 def require_named(stage: str, model: str, root: Path) -> None:
-    """Raise StageError when a module of `ml` was loaded that the stage's `deps` do not list."""
+    """Raise StageError when a module of `ml` was loaded that the stage's `deps` name neither by file nor by folder."""
     if not (root / PIPELINE).is_file():
         return
     stages = yamlfile.read(root / PIPELINE)[0].get("stages", {})
@@ -20,7 +20,7 @@ def require_named(stage: str, model: str, root: Path) -> None:
         return
     named = {dep.replace("${item.model}", model) for dep in stages[stage].get("deps", ())}
     for file in sorted(loaded(root)):
-        if file not in named:
+        if named.isdisjoint({file, *map(str, PurePosixPath(file).parents)}):
             raise StageError(
                 f"stage {stage} of {model} runs {file}, which {PIPELINE} does not name: its changes would go unseen; "
                 f"add it to the deps of {stage}, or move what it holds to one of the model's own files",

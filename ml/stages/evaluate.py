@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 def body(arguments: argparse.Namespace, place: Place) -> None:
     """Write predictions.parquet, evaluation.json and metrics.json."""
-    from ml.kinds import quality  # noqa: PLC0415 - scikit-learn takes seconds, and `rescore` has no use for it
+    from ml import quality  # noqa: PLC0415 - scikit-learn takes seconds, and `rescore` has no use for it
 
     job = job_of(arguments, place)
     folder = place.mode(arguments.mode)

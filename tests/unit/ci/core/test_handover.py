@@ -134,7 +134,7 @@ def test_deep_nesting_is_refused_in_words(opens: str, closes: str) -> None:
 
 
 def test_a_lock_larger_than_any_is_refused_before_it_is_read() -> None:
-    assert "1,048,577 characters, and a lock at most 1,048,576" in refused("[" * (LARGEST + 1))
+    assert "4,194,305 characters, and a lock at most 4,194,304" in refused("[" * (LARGEST + 1))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ml.kinds import LossPoint, checks, quality
+from ml import quality
+from ml.kinds import LossPoint, checks
 
 
 def test_loss_must_fall_on_both_kinds_of_rows() -> None:

@@ -13,7 +13,8 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 
-from ml.kinds import Session, checks, onnx_file, quality, torch_mlp
+from ml import quality
+from ml.kinds import Session, checks, onnx_file, torch_mlp
 from ml.kinds.onnx_scoring import Scorer
 from ml.kinds.torch_run import Settings
 from tests.unit.ml.kinds.tables import numeric, shuffled, signal
