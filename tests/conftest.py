@@ -121,10 +121,11 @@ def production_line(released_line: Line, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture(scope="session")
 def newer_line(released_line: Line, tmp_path_factory: pytest.TempPathFactory) -> Line:
-    """The released one with another version merged since, not released. Not to be changed."""
+    """The released one with another version merged since, of a slight image, not released. Not to be changed."""
     line = released_line.copy(tmp_path_factory.mktemp("newer") / "project")
     line.pull()
     releases.change(line.project)
+    releases.slight(line.project)
     line.project.commit("another learning rate")
     releases.train(line.project)
     return line

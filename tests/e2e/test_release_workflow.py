@@ -49,6 +49,7 @@ def main(merged_line: Line, tmp_path: Path) -> Iterator[Main]:
     line = merged_line.copy(tmp_path / "project")
     project = line.project
     (project.root / ".trunkline" / "remote").rename(tmp_path / "remote")  # a runner has nothing but what is committed
+    releases.slight(project)
     releases.remote(project, tmp_path)
     project.git("remote", "add", "origin", "https://github.com/octo/line.git")
     with running(State()) as github:

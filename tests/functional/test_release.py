@@ -139,6 +139,7 @@ def test_once_production_has_it_the_aliases_follow_and_nothing_is_due(in_product
 
 def test_the_next_version_is_a_canary_compared_with_the_champion(in_production: Line, newer_line: Line) -> None:
     releases.change(in_production.project)
+    releases.slight(in_production.project)
     in_production.project.commit("another learning rate")
     in_production.project.remember(newer_line.project)
     releases.train(in_production.project)
