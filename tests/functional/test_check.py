@@ -129,12 +129,12 @@ def test_on_new_data_the_baseline_is_scored_on_the_new_rows(project: Project) ->
 
 
 def test_killed_in_the_middle_and_run_again(project: Project) -> None:
-    params = project.root / "ml" / "models" / "fraud" / "params.yaml"
+    params = project.root / "ml" / "models" / "churn" / "params.yaml"
     before = params.read_text()
-    params.write_text(re.sub(r"(learning_rate: )[0-9.e-]+", r"\g<1>0.0023", before))
+    params.write_text(re.sub(r"(learning_rate: )[0-9.e-]+", r"\g<1>0.084", before))
     assert params.read_text() != before
     with subprocess.Popen(
-        [str(BIN / "trunkline"), "check", "fraud"],
+        [str(BIN / "trunkline"), "check", "churn"],
         cwd=project.root,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -143,12 +143,12 @@ def test_killed_in_the_middle_and_run_again(project: Project) -> None:
     ) as running:
         assert running.stderr is not None
         for line in running.stderr:
-            if "train@fraud-smoke" in line:
+            if "train@churn-smoke" in line:
                 time.sleep(1.0)
                 os.killpg(running.pid, signal.SIGKILL)
                 break
-    project.trunkline("check", "fraud", code=None)
-    assert verdict(project, "fraud").problem is None
+    project.trunkline("check", "churn", code=None)
+    assert verdict(project, "churn").problem is None
     assert not project.git("status", "--porcelain", "--", "artifacts")
 
 

@@ -33,8 +33,6 @@ def test_a_lock_that_another_training_made_is_not_reproduced(trained: Project, t
     assert "churn of commit" in done.stdout
     assert "is not reproduced: model" in done.stdout
     assert re.search(r"log_loss .*beyond the tolerance", done.stdout)
-    near = project.trunkline("reproduce", commit[:10], "--model", "churn", "--tolerance", "0.9")
-    assert "is reproduced in its metrics, each within 0.9, but not in its bytes" in near.stdout
 
 
 def test_what_names_no_version_is_told(trained: Project) -> None:
@@ -54,17 +52,17 @@ def test_experiments_are_recorded_once_and_ranked(trained: Project, tmp_path: Pa
     none = project.trunkline("experiments", "churn", code=1)
     assert "no experiment has run churn in mode full: queue some" in none.stderr
     project.run(
-        *("dvc", "exp", "run", "--queue", "--set-param", f"{PARAMS}:model.depth=1,2"),
+        *("dvc", "exp", "run", "--queue", "--set-param", f"{PARAMS}:model.depth=2"),
         *("train@churn-full", "evaluate@churn-full"),
     )
-    assert "(2 queued: `dvc queue status` says more)" in project.trunkline("experiments", "churn", code=1).stderr
+    assert "(1 queued: `dvc queue status` says more)" in project.trunkline("experiments", "churn", code=1).stderr
     project.run("dvc", "exp", "run", "--run-all")
     done = project.trunkline("experiments", "churn").stdout
-    assert "2 recorded now" in done
+    assert "1 recorded now" in done
     rows = [line.split("│") for line in done.splitlines() if line.startswith("│")]
-    assert {row[2].strip() for row in rows} == {"", "model.depth 3 → 1", "model.depth 3 → 2"}
+    assert {row[2].strip() for row in rows} == {"", "model.depth 3 → 2"}
     scores = [float(row[4]) for row in rows]
-    assert len(scores) == 3
+    assert len(scores) == 2
     assert scores == sorted(scores, reverse=True)
     by_loss = project.trunkline("experiments", "churn", "--by", "log_loss").stdout
     assert "0 recorded now" in by_loss
@@ -75,7 +73,7 @@ def test_experiments_are_recorded_once_and_ranked(trained: Project, tmp_path: Pa
     experiment = client.get_experiment_by_name("churn")
     assert experiment is not None
     runs = client.search_runs([experiment.experiment_id], "tags.experiment LIKE '%'")
-    assert {run.data.params["model.depth"] for run in runs} == {"1", "2"}
+    assert {run.data.params["model.depth"] for run in runs} == {"2"}
     assert {f"{run.data.metrics['average_precision']:.4f}" for run in runs} <= {f"{score:.4f}" for score in scores}
     assert all(run.info.status == "FINISHED" for run in runs)
     assert [version.version for version in Models(project.root).versions("churn")] == ["1"]  # none of them is a version

@@ -31,6 +31,11 @@ def test_other_bytes_are_held_to_the_metrics(after: dict[str, float], how: str) 
     assert [row.metric for row in found.metrics] == ["rmse", "roc_auc"]
 
 
+def test_metrics_that_are_near_enough_are_told_with_what_near_is() -> None:
+    found = compare(LINEAGE, "other", BEFORE, {"roc_auc": 0.5, "rmse": 250.0}, tolerance=0.9)
+    assert "is reproduced in its metrics, each within 0.9, but not in its bytes" in found.words
+
+
 def test_what_is_beyond_is_named() -> None:
     found = compare(LINEAGE, "other", BEFORE, {"roc_auc": 0.8, "rmse": 200.0})
     assert "beyond 0.001: roc_auc." in found.words
