@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import sysconfig
-import tarfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
+
+from backports import tarfile
 
 from ci.adapters import locks, registry
 from ci.core.errors import EnvironmentFault
