@@ -37,7 +37,7 @@ def test_a_look_that_is_killed_leaves_no_process_behind(tmp_path: Path) -> None:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Endless, directory=str(model.log))) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}"
         words = ["-m", "ci.cli", "drift", "churn", "--end", END.isoformat(), "--log", url, "--workers", "2"]
         env = {**os.environ, **IDENTITY, "PYTHONPATH": str(ROOT)}

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from ci.adapters import dvc, git
 from ci.core.errors import EnvironmentFault
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def run(root: Path, *args: str) -> str:
@@ -21,18 +19,24 @@ def run(root: Path, *args: str) -> str:
     return subprocess.run(words, cwd=root, check=True, capture_output=True, text=True).stdout.strip()
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    root = tmp_path / "work"
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with one stage that has run, and a remote. Not to be changed."""
+    root = tmp_path_factory.mktemp("made") / "work"
     root.mkdir()
     run(root, "git", "init", "-q")
     run(root, "dvc", "init", "-q")
-    run(root, "dvc", "remote", "add", "-q", "--default", "near", str(root / "remote"))
+    run(root, "dvc", "remote", "add", "-q", "--default", "near", "remote")
     (root / "dvc.yaml").write_text("stages:\n  one:\n    cmd: echo 1 > one.txt\n    outs: [one.txt]\n")
     assert dvc.repro(root, ["one"])
     run(root, "git", "add", "--all")
     run(root, "git", "commit", "-qm", "one")
     return root
+
+
+@pytest.fixture
+def root(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "work", symlinks=True))
 
 
 def test_a_worktree_reaches_cache_and_remotes_with_what_only_this_machine_knows(root: Path) -> None:

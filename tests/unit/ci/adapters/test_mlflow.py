@@ -46,7 +46,7 @@ def server(status: int, body: bytes = b"{}") -> Iterator[str]:
             pass
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
+        threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
         yield f"127.0.0.1:{running.server_port}"
         running.shutdown()
 

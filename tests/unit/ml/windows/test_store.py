@@ -64,7 +64,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Files]:
     pytest.importorskip("aiohttp")
     monkeypatch.setattr(store, "PAUSES", (0.0, 0.0))
     with Files(tmp_path) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield server
         server.shutdown()
 
