@@ -17,13 +17,15 @@ help:  ## say what there is
 
 setup: $(STAMP)  ## make the virtual environment, pinned
 
-# Editable by a path ("compat"): setuptools' own finder takes 15 ms of each start of Python.
+# Editable by a path ("compat"): setuptools' own finder takes 15 ms of each start of Python. Compiled by all processors, which
+# pip does not; what cannot be compiled, templates of code among it, is not meant to be imported.
 $(STAMP):
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name it with PYTHON=")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
-	$(BIN)/python -m pip install --quiet $(addprefix --constraint ,$(CONSTRAINTS)) --config-settings editable_mode=compat \
-	  --editable '.[release,dev]'
+	$(BIN)/python -m pip install --quiet --no-compile $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
+	$(BIN)/python -m pip install --quiet --no-compile $(addprefix --constraint ,$(CONSTRAINTS)) \
+	  --config-settings editable_mode=compat --editable '.[release,dev]'
+	$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 	rm -f $(VENV)/.installed-*
 	touch $@
 
