@@ -110,13 +110,13 @@ def _as_pinned(rows: pl.LazyFrame, schema: pl.Schema, name: str, data: Path) -> 
     for column, kind in schema.items():
         if has[column] != kind and has[column].is_temporal() != kind.is_temporal():
             raise ConfigurationError(f"{name} has '{column}' as {has[column]}, and {data.name} as {kind}; write it so.")
-    narrowed = [
-        column
+    narrowed = {
+        column: kind
         for column, kind in schema.items()
         if has[column].is_float() and (kind.is_integer() or kind == pl.Boolean)
-    ]
+    }
     if narrowed:
-        _require_uncut(rows, {column: schema[column] for column in narrowed}, name, data)
+        _require_uncut(rows, narrowed, name, data)
     return rows.select(pl.col(column).cast(kind, strict=True) for column, kind in schema.items())
 
 

@@ -137,16 +137,18 @@ def _shares(
         n, m = window.rows, reference.rows
         lacked = _lacking(mine, reference)
         of_season = max(0.0, covered.missing(name) - lacked / max(m, 1))
-        for kind, what, least, season, count, other in (
-            ("missing", _missing(theirs), rules.limits.missing, of_season, _lacking(theirs, window), lacked),
-            ("unseen", "has categories that are new", rules.limits.unseen, 0.0, theirs.unseen, _once(mine)),
-            ("range", _beyond(mine), rules.limits.out_of_range, 0.0, theirs.out_of_range, 2),
-        ):
+        limits = rules.limits
+        counted: tuple[tuple[Kind, str, float, float, int, int], ...] = (
+            ("missing", _missing(theirs), limits.missing, of_season, _lacking(theirs, window), lacked),
+            ("unseen", "has categories that are new", limits.unseen, 0.0, theirs.unseen, _once(mine)),
+            ("range", _beyond(mine), limits.out_of_range, 0.0, theirs.out_of_range, 2),
+        )
+        for kind, what, least, season, count, other in counted:
             if count:
                 most = max(least, season)
                 text = words.share(name, what, count / n, other / max(m, 1), most)
                 one = Found(
-                    kind,  # type: ignore[arg-type]
+                    kind,
                     name,
                     text,
                     value=count / n,
@@ -154,7 +156,7 @@ def _shares(
                     importance=importance.get(name),
                     at_once=kind == "missing" and not theirs.cells.total,  # as a column that is not there
                 )
-                asked[kind].append(_Share(one, count, n, min(other, m), m, season))  # type: ignore[index]
+                asked[kind].append(_Share(one, count, n, min(other, m), m, season))
     return [found for shares in asked.values() for found in _certain(shares, rules)]
 
 

@@ -36,9 +36,7 @@ def stages() -> dict[str, Any]:
 def named(stage: dict[str, Any]) -> set[str]:
     """The modules among a stage's dependencies and in folders among them, those of every model."""
     paths = [Path(dep.replace("${item.model}", model)) for dep in stage["deps"] for model in MODELS]
-    files = [
-        file for path in paths for file in (path.glob("*.py") if path.parts[0] == "ml" and path.is_dir() else [path])
-    ]
+    files = [file for path in paths for file in (path.rglob("*.py") if path.is_dir() else [path])]
     modules = (file.as_posix().removesuffix(".py").replace("/", ".") for file in files if file.suffix == ".py")
     return {module.removesuffix(".__init__") for module in modules}
 
