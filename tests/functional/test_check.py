@@ -175,7 +175,9 @@ def test_code_that_dvc_does_not_know_of_is_refused(project: Project) -> None:
     assert "runs ml/models/churn/helpers.py, which dvc.yaml does not name" in done.stderr
 
 
-@pytest.mark.parametrize("file", ["ml/files.py", "ml/models/churn/__init__.py"])
+@pytest.mark.parametrize(
+    "file", ["ml/stages/run.py", "ml/files.py", "ml/kinds/__init__.py", "ml/models/churn/__init__.py"]
+)
 def test_broken_code_never_passes_by_an_old_result(project: Project, file: str) -> None:
     path = project.root / file
     path.write_text(path.read_text() + '\nraise SystemExit("breaks every stage")\n')
